@@ -1,0 +1,322 @@
+import type { CloseReason, Initiator } from '#protocols/close-reasons.js';
+import type { RejectCode } from '#protocols/errors.js';
+import type { Value } from '#protocols/reading.js';
+
+/**
+ * What the hub asks of its storage. Two implementations, one contract suite (`test/contract/store.ts`):
+ * `memory.ts` for tests, `sqlite/` for real.
+ *
+ * All writes go through `commit`, one batch at a time in the caller's order; when it resolves, the batch is on disk
+ * (SQLite: `synchronous=FULL`). When it rejects, nothing of the batch was stored and the same batch may be tried again.
+ */
+export interface Store {
+  /** Opens, migrates and checks. Throws StoreError with a message that says what to do. */
+  open(): Promise<void>;
+  /** Waits for the commit under way, then closes. */
+  close(): Promise<void>;
+  /** One at a time: a call while another is under way is a programming error and throws. */
+  commit(batch: WriteBatch): Promise<BatchResult>;
+  readonly read: StoreReader;
+}
+
+/** `full` and `io` are the disk's doing and pass by themselves; `corrupt` and `version` need a person; `closed` is a late call. */
+export type StoreErrorCode = 'full' | 'io' | 'busy' | 'corrupt' | 'version' | 'locked' | 'closed' | 'internal';
+
+export class StoreError extends Error {
+  override readonly name = 'StoreError';
+  readonly code: StoreErrorCode;
+  constructor(code: StoreErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Readings as columns, so that they cross to the worker by transfer. Row i is (series[i], timeUs[i], value by kind[i]). */
+export interface ReadingColumns {
+  readonly count: number;
+  readonly series: Uint32Array;
+  /** Integer microseconds since 1970; below 2^53. */
+  readonly timeUs: Float64Array;
+  /** VALUE_NUMBER, VALUE_BOOLEAN or VALUE_STRING. */
+  readonly kind: Uint8Array;
+  /** The number; 0 or 1 for a boolean; the index into `texts` for a string. */
+  readonly number: Float64Array;
+  readonly texts: readonly string[];
+}
+
+export const VALUE_NUMBER = 0;
+export const VALUE_BOOLEAN = 1;
+export const VALUE_STRING = 2;
+
+export interface SeriesRow {
+  /** Given by the telemetry module, never reused. */
+  readonly id: number;
+  readonly device: string;
+  readonly metric: string;
+}
+
+/**
+ * A message that carries (stream, seq). Its rows [firstRow, endRow) and its `control` count only when
+ * seq = mark + 1; seq ≤ mark is a duplicate; above is a gap. The writer decides inside the transaction.
+ * Listed in the order of their rows.
+ */
+export interface SequencedMessage {
+  readonly device: string;
+  readonly stream: string;
+  readonly seq: number;
+  readonly firstRow: number;
+  readonly endRow: number;
+  /** What is recorded with it instead of readings: a rejection or an event. */
+  readonly control: ControlWrite | null;
+}
+
+export type SequenceOutcome =
+  { readonly kind: 'stored' } | { readonly kind: 'duplicate' } | { readonly kind: 'gap'; readonly expected: number };
+
+/** Executed in this order: newSeries, then rows and sequenced messages, then control. */
+export interface WriteBatch {
+  readonly newSeries: readonly SeriesRow[];
+  readonly rows: ReadingColumns;
+  readonly sequenced: readonly SequencedMessage[];
+  readonly control: readonly ControlWrite[];
+}
+
+export interface BatchResult {
+  /** One for each sequenced message, in order. */
+  readonly sequenced: readonly SequenceOutcome[];
+  /** One for each control write, in order. A write that failed by itself (`ok: false`) did not hurt the rest of the batch. */
+  readonly control: readonly ControlResult[];
+}
+
+/** All times are integer microseconds since 1970, given by the caller. Each runs in a savepoint of its own. */
+export type ControlWrite =
+  | { readonly op: 'device.create'; readonly device: DeviceRow }
+  /** Changes only what is given. Result: `not_found` when there is none. */
+  | {
+      readonly op: 'device.update';
+      readonly id: string;
+      readonly name?: string | null;
+      readonly protocols?: readonly string[] | null;
+      readonly disabled?: boolean;
+    }
+  /** Removes the device and its tokens, streams, rejected payloads and commands. Its epoch, connection events and readings stay. */
+  | { readonly op: 'device.delete'; readonly id: string }
+  | { readonly op: 'token.create'; readonly token: TokenRow }
+  | { readonly op: 'token.delete'; readonly keyId: string }
+  /** Opens the device's next connection: epoch = the highest ever given to this device id + 1; an open connection before it is closed as `taken_over`. Result: `{ epoch }`. */
+  | {
+      readonly op: 'connection.open';
+      readonly device: string;
+      readonly protocol: string;
+      readonly address: string;
+      readonly clientId: string;
+      readonly timeUs: number;
+    }
+  /** Does nothing when that epoch is already closed. */
+  | {
+      readonly op: 'connection.close';
+      readonly device: string;
+      readonly epoch: number;
+      readonly reason: CloseReason;
+      readonly initiator: Initiator;
+      readonly detail: string;
+      readonly timeUs: number;
+    }
+  /** At start: every open connection ends with this reason. Result: `{ closed }`, the devices. */
+  | { readonly op: 'connection.recover'; readonly reason: CloseReason; readonly timeUs: number }
+  /** Result: `{ resumeSeq }`. Unknown stream: mark = nextSeq − 1. Known and nextSeq > mark + 1: the gap is recorded, mark = nextSeq − 1. Else the mark stays. At most `maxStreams` of a device are kept, the longest unused goes first. */
+  | {
+      readonly op: 'stream.open';
+      readonly device: string;
+      readonly stream: string;
+      readonly nextSeq: number;
+      readonly maxStreams: number;
+      readonly timeUs: number;
+    }
+  | { readonly op: 'command.create'; readonly command: CommandRow }
+  /** Replaces the changing columns of the command and appends `event` to its history. The fleet module decides which transitions are allowed. */
+  | { readonly op: 'command.update'; readonly command: CommandRow; readonly event: CommandEvent }
+  /** Keeps at most `keepPerDevice` of the device and `keepInAll` of all, oldest go first and are counted. Result: `{ evicted }`. */
+  | {
+      readonly op: 'rejected.add';
+      readonly rejected: Omit<RejectedRow, 'id'>;
+      readonly keepPerDevice: number;
+      readonly keepInAll: number;
+    }
+  | { readonly op: 'event.add'; readonly event: Omit<EventRow, 'id'>; readonly keepPerDevice: number };
+
+export type ControlResult =
+  | {
+      readonly ok: true;
+      readonly epoch?: number;
+      readonly closed?: readonly string[];
+      readonly resumeSeq?: number;
+      readonly evicted?: number;
+    }
+  | { readonly ok: false; readonly code: 'exists' | 'not_found' | 'failed'; readonly message: string };
+
+export interface DeviceRow {
+  readonly id: string;
+  readonly name: string | null;
+  /** Protocol families it may use; null: all. */
+  readonly protocols: readonly string[] | null;
+  readonly disabled: boolean;
+  readonly createdUs: number;
+}
+
+export interface TokenRow {
+  /** Lower-case hex. */
+  readonly keyId: string;
+  /** SHA-256 of the secret part. */
+  readonly hash: Uint8Array;
+  readonly kind: 'device' | 'application' | 'api';
+  /** Device id, application name, or a label. */
+  readonly subject: string;
+  readonly createdUs: number;
+}
+
+export interface ConnectionRow {
+  readonly device: string;
+  readonly epoch: number;
+  readonly protocol: string;
+  readonly address: string;
+  readonly clientId: string;
+  readonly connectedUs: number;
+  /** Null while it is open. */
+  readonly disconnectedUs: number | null;
+  readonly reason: CloseReason | null;
+  readonly initiator: Initiator | null;
+  readonly detail: string | null;
+}
+
+export type CommandState =
+  'queued' | 'sent' | 'received' | 'succeeded' | 'failed' | 'rejected' | 'expired' | 'cancelled' | 'timed_out';
+
+export interface CommandEvent {
+  readonly state: CommandState;
+  readonly timeUs: number;
+  /** Why, where there is something to say (`late result`, `epoch 7`, …). */
+  readonly detail: string | null;
+}
+
+export interface CommandRow {
+  readonly id: string;
+  readonly device: string;
+  readonly name: string;
+  /** JSON text. */
+  readonly params: string;
+  readonly state: CommandState;
+  readonly createdUs: number;
+  /** Undelivered until then: expired. */
+  readonly expiresUs: number;
+  /** Received and no result for so long: timed out. */
+  readonly responseTimeoutMs: number;
+  readonly sentUs: number | null;
+  readonly receivedUs: number | null;
+  readonly finishedUs: number | null;
+  /** How often it was handed to a connection. */
+  readonly attempts: number;
+  /** JSON text of what the device answered, or null. */
+  readonly result: string | null;
+  /** The status of a result that came after the command had ended, or null. */
+  readonly lateStatus: 'succeeded' | 'failed' | 'rejected' | null;
+  /** JSON text of that late result. */
+  readonly lateResult: string | null;
+}
+
+export interface RejectedRow {
+  /** Rising. */
+  readonly id: number;
+  readonly device: string;
+  readonly timeUs: number;
+  readonly protocol: string;
+  readonly topic: string;
+  readonly contentType: string | null;
+  readonly payload: Uint8Array;
+  readonly code: RejectCode;
+  readonly message: string;
+}
+
+export interface EventRow {
+  readonly id: number;
+  readonly device: string;
+  readonly timeUs: number;
+  readonly name: string;
+  readonly contentType: string | null;
+  readonly payload: Uint8Array;
+}
+
+export interface LogRow {
+  /** Commit order. */
+  readonly id: number;
+  readonly device: string;
+  readonly metric: string;
+  readonly timeUs: number;
+  readonly value: Value;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** Give it back as `after` to go on; null: there is no more. */
+  readonly next: string | null;
+}
+
+export interface PageRequest {
+  /** At most; the reader caps it at 1,000. */
+  readonly limit: number;
+  readonly after: string | null;
+}
+
+/** Everything that the hub must know again after a start. */
+export interface StartState {
+  readonly devices: readonly DeviceRow[];
+  readonly tokens: readonly TokenRow[];
+  readonly series: readonly SeriesRow[];
+  /** Highest series id ever given. */
+  readonly lastSeriesId: number;
+  /** Latest reading of each series: greatest time, the last committed among equals. */
+  readonly latest: readonly { readonly series: number; readonly timeUs: number; readonly value: Value }[];
+  /** Commands in `queued`, `sent` and `received`, in the order of creation. */
+  readonly unfinished: readonly CommandRow[];
+  /** Last connection of each device. */
+  readonly lastConnections: readonly ConnectionRow[];
+}
+
+export interface StoreFacts {
+  readonly engine: string;
+  readonly version: string;
+  /** SQLite: `PRAGMA synchronous` of the writing connection, 2 is FULL. */
+  readonly synchronous: number;
+  readonly journalMode: string;
+}
+
+/** Short reads beside the writer. They see what is committed, and answer while a commit waits for a slow disk. */
+export interface StoreReader {
+  facts(): Promise<StoreFacts>;
+  startState(): Promise<StartState>;
+  /** Readings of one device with fromUs ≤ time < toUs in ascending (time, commit order); equal (series, time, value) once. Stops at `limit` or at the time budget: `complete` is false then and `next` goes on. */
+  range(query: {
+    readonly device: string;
+    readonly metric: string | null;
+    readonly fromUs: number;
+    readonly toUs: number;
+    readonly limit: number;
+    readonly after: string | null;
+    readonly budgetMs: number;
+  }): Promise<{ readonly items: readonly LogRow[]; readonly next: string | null; readonly complete: boolean }>;
+  /** Raw log rows in commit order with id > afterId, nothing merged. */
+  log(afterId: number, limit: number): Promise<readonly LogRow[]>;
+  rejected(device: string, page: PageRequest): Promise<Page<RejectedRow> & { readonly evicted: number }>;
+  events(device: string, page: PageRequest): Promise<Page<EventRow>>;
+  /** Newest first. */
+  connections(device: string, page: PageRequest): Promise<Page<ConnectionRow>>;
+  /** Newest first. */
+  commands(device: string, page: PageRequest & { readonly state: CommandState | null }): Promise<Page<CommandRow>>;
+  command(id: string): Promise<{ readonly command: CommandRow; readonly history: readonly CommandEvent[] } | null>;
+  /** Gaps that HELLO opened. */
+  gaps(
+    device: string,
+  ): Promise<
+    readonly { readonly stream: string; readonly fromSeq: number; readonly toSeq: number; readonly timeUs: number }[]
+  >;
+}

@@ -1,0 +1,54 @@
+import type { Pending } from '#protocols/outcome.js';
+import type { Reading, StreamPosition, Value } from '#protocols/reading.js';
+import type { ControlResult, ControlWrite } from '#hub/store/port.js';
+
+/** The way of a reading: accept, batch, commit, acknowledge. All writes of the hub pass here, so that one commit serves them all. */
+export interface Telemetry {
+  /**
+   * Takes a message whole or refuses it whole; `pending` is settled after the commit, in order of `accept`.
+   * `published` is run after the commit, for messages that somebody subscribes to.
+   */
+  accept(
+    device: string,
+    readings: readonly Reading[],
+    pending: Pending,
+    position?: StreamPosition,
+    published?: () => void,
+  ): void;
+  /** A control write in the next batch. Rejects with StoreError only when the hub gave up on the batch at shutdown. */
+  write(control: ControlWrite): Promise<ControlResult>;
+  /** A control write that stands in the place of readings, in order with them and under the same `position`. */
+  record(
+    device: string,
+    control: ControlWrite,
+    pending: Pending,
+    settledAs: 'rejected' | 'stored',
+    position?: StreamPosition,
+  ): void;
+  latest(device: string): readonly LatestValue[];
+  /** Rows accepted and not yet committed; above the high-water mark the gateway pauses the sockets that fill it. */
+  readonly backlog: TelemetryBacklog;
+  readonly health: StoreHealth;
+}
+
+export interface TelemetryBacklog {
+  readonly rows: number;
+  readonly bytes: number;
+  readonly high: boolean;
+  /** Called once when the backlog falls below the low-water mark. */
+  whenLow(run: () => void): void;
+}
+
+export interface StoreHealth {
+  readonly writable: boolean;
+  /** Since when it cannot write, milliseconds since 1970. */
+  readonly sinceMs: number | null;
+  readonly error: string | null;
+}
+
+export interface LatestValue {
+  readonly metric: string;
+  readonly value: Value;
+  /** Integer microseconds since 1970. */
+  readonly timeUs: number;
+}
