@@ -45,16 +45,16 @@ export type TopicMeaning =
   | { readonly kind: 'telemetry'; readonly device: string | null; readonly format: string | null }
   | { readonly kind: 'event'; readonly device: string | null; readonly name: string }
   | { readonly kind: 'result'; readonly device: string | null; readonly commandId: string }
-  /** The hub's own word (commands, presence, `$…`), or a device topic that means nothing: not for clients to publish on. */
+  /** The hub's own word (commands, presence, `$SYS`), or a device topic that means nothing: not for clients to publish on. */
   | { readonly kind: 'reserved' }
   | { readonly kind: 'free' };
 
 const FREE: TopicMeaning = { kind: 'free' };
 const RESERVED: TopicMeaning = { kind: 'reserved' };
 
-/** Reads a topic name. Everything under `devices/` and `$` has a meaning or is reserved; the rest is free. */
+/** Reads a topic name. Everything under `devices/`, `$SYS` and `$share` has a meaning or is reserved; the rest is free. */
 export function topicMeaning(topic: string): TopicMeaning {
-  if (topic.startsWith('$')) return RESERVED;
+  if (topic.startsWith('$')) return isUnder(topic, '$SYS') || isUnder(topic, '$share') ? RESERVED : FREE;
   if (!topic.startsWith('devices/')) return topic === 'devices' ? RESERVED : FREE;
   const levels = topic.split('/');
   const id = levels[1]!;
@@ -69,6 +69,10 @@ export function topicMeaning(topic: string): TopicMeaning {
     return { kind: 'result', device, commandId: levels[3]! };
   }
   return RESERVED;
+}
+
+function isUnder(topic: string, root: string): boolean {
+  return topic.startsWith(root) && (topic.length === root.length || topic[root.length] === '/');
 }
 
 /** `devices/me/x` with the id written out; other topics and filters unchanged. */

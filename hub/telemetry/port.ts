@@ -34,9 +34,10 @@ export interface Telemetry {
 export interface TelemetryBacklog {
   readonly rows: number;
   readonly bytes: number;
+  /** Above the high-water mark: who sends now has to wait. */
   readonly high: boolean;
-  /** Called once when the backlog falls below the low-water mark. */
-  whenLow(run: () => void): void;
+  /** Below the low-water mark: they may go on. */
+  readonly low: boolean;
 }
 
 export interface StoreHealth {

@@ -1,0 +1,352 @@
+import type { Socket } from 'node:net';
+import type { WebSocket } from 'ws';
+import { closeReason, type CloseReason } from '#protocols/close-reasons.js';
+import { ProtocolError } from '#protocols/errors.js';
+import type { Principal } from '#protocols/principal.js';
+import type { DeviceSession, Link, Subprotocol } from '#protocols/subprotocol.js';
+import { increment } from '#hub/observe/counters.js';
+import type { BacklogGate } from './backlog-gate.ts';
+import { HubSession } from './hub-session.ts';
+import { Liveness, type LivenessOwner } from './liveness.ts';
+import { Outbox, type OutboxLimits, type OutboxOwner, type OutboxSink } from './outbox.ts';
+import type { ConnectionView } from './port.ts';
+import type { Services } from './services.ts';
+
+/** Why a socket is not read: several may hold at once. */
+export type PauseReason = 'identify' | 'backlog' | 'outbox' | 'shutdown';
+
+export interface ConnectionParts {
+  readonly id: string;
+  readonly webSocket: WebSocket;
+  readonly socket: Socket;
+  readonly address: string;
+  readonly path: string;
+  readonly name: string;
+  readonly subprotocol: Subprotocol;
+  readonly principal: Principal | null;
+  readonly outbox: OutboxLimits;
+  readonly gate: BacklogGate;
+  /** It is over: taken from the lists. */
+  readonly onEnd: (connection: Connection) => void;
+  readonly onIdentified: () => void;
+}
+
+/** Close reasons after which nothing can be written any more, or nobody would read it. */
+const UNSPEAKABLE: ReadonlySet<CloseReason> = new Set<CloseReason>([
+  'connection_lost',
+  'ping_timeout',
+  'slow_consumer',
+]);
+
+/** A close frame's reason has room for 123 bytes of UTF-8 (RFC 6455, 5.5). */
+const CLOSE_TEXT_BYTES = 123;
+
+/** One WebSocket: bytes in to the session, bytes out through the outbox, alive or not, paused or not, and one end. */
+export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink {
+  readonly id: string;
+  readonly address: string;
+  readonly subprotocol: Subprotocol;
+  readonly liveness: Liveness;
+  readonly session: DeviceSession;
+  /** Set by `Connections.hold`. */
+  holder: string | null = null;
+  description: Readonly<Record<string, string>> = {};
+  reason: CloseReason | null = null;
+
+  readonly #parts: ConnectionParts;
+  readonly #services: Services;
+  readonly #outbox: Outbox;
+  readonly #host: HubSession;
+  readonly #connectedMs: number;
+  #lastByteMs: number;
+  #pauses: PauseReason[] | null = null;
+  #messagesIn = 0;
+  #messagesOut = 0;
+  #dropped = 0;
+  #identified = false;
+
+  constructor(parts: ConnectionParts, services: Services) {
+    this.#parts = parts;
+    this.#services = services;
+    this.id = parts.id;
+    this.address = parts.address;
+    this.subprotocol = parts.subprotocol;
+    this.#connectedMs = services.clock.now();
+    this.#lastByteMs = this.#connectedMs;
+    const { clock, wheel, options, flusher } = services;
+    this.#outbox = new Outbox(this, parts.subprotocol.framing, parts.outbox, flusher, this);
+    this.liveness = new Liveness(this, wheel, clock, options, parts.subprotocol.identifies, Math.random());
+    this.#host = new HubSession(this, services, parts.principal);
+    const { id, name: subprotocol, principal } = parts;
+    this.session = parts.subprotocol.open(this, this.#host, { connectionId: id, subprotocol, principal });
+  }
+
+  /** False from the moment at which the end was decided. */
+  get open(): boolean {
+    return this.reason === null;
+  }
+
+  get isIdentified(): boolean {
+    return this.#identified;
+  }
+
+  get isPaused(): boolean {
+    return this.#pauses !== null;
+  }
+
+  // What the WebSocket brings.
+
+  /** Hot path. */
+  received(data: Buffer, isText: boolean): void {
+    if (!this.open) return;
+    this.#messagesIn++;
+    const { counters } = this.#services;
+    const { family } = this.subprotocol;
+    counters.messagesReceived[family] = (counters.messagesReceived[family] ?? 0) + 1;
+    counters.bytesReceived += data.length;
+    this.#lastByteMs = this.#services.clock.now();
+    try {
+      this.session.receive(data, isText);
+    } catch (error) {
+      this.#failed(error);
+    }
+    // A client that sends and does not read what it is answered waits until it does.
+    if (this.#outbox.congested) this.pause('outbox');
+  }
+
+  /** Runs a piece of the session: what it throws ends this connection and nothing else. */
+  run(piece: () => void): void {
+    try {
+      piece();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** A pong, or another control frame. */
+  sawByte(): void {
+    this.#lastByteMs = this.#services.clock.now();
+  }
+
+  /** A fault of ours. */
+  fault(error: unknown): void {
+    this.#services.log.error({ connection: this.id, err: error }, 'fault in a session');
+    this.fail('internal_error', closeReason('internal_error').text, {});
+  }
+
+  /** The WebSocket has ended, by whomever. */
+  gone(code: number): void {
+    this.#end(code === 1006 ? 'connection_lost' : 'client_closed', code === 1006 ? '' : `close code ${code}`);
+  }
+
+  /** ws found the frames wrong and closes by itself. */
+  broken(error: Error & { code?: string }): void {
+    this.#end(reasonOf(error.code), error.message);
+  }
+
+  // Link.
+
+  send(unit: Uint8Array | string): void {
+    if (!this.open) return;
+    this.#outbox.send(unit);
+    if (this.#outbox.congested) this.liveness.congested(true);
+  }
+
+  get queuedBytes(): number {
+    return this.#outbox.queuedBytes;
+  }
+
+  get congested(): boolean {
+    return this.#outbox.congested;
+  }
+
+  close(reason: CloseReason, detail = ''): void {
+    if (!this.open) return;
+    // What the session has said so far goes out before the end is decided.
+    this.#outbox.flush();
+    if (!this.#end(reason, detail)) return;
+    const { webSocket } = this.#parts;
+    const { webSocketCode, text } = closeReason(reason);
+    if (UNSPEAKABLE.has(reason) || webSocketCode === 1006) {
+      webSocket.terminate();
+      return;
+    }
+    // A paused WebSocket never finishes its close.
+    if (webSocket.isPaused) webSocket.resume();
+    webSocket.close(webSocketCode, cut(detail === '' ? `${reason}: ${text}` : `${reason}: ${detail}`));
+  }
+
+  // What the hub decides.
+
+  /** Says why in the protocol's own words, then closes. */
+  fail(reason: CloseReason, detail: string, context: Readonly<Record<string, string>> = {}): void {
+    if (!this.open) return;
+    try {
+      this.session.end(reason, detail, context);
+    } catch (error) {
+      this.#services.log.error({ connection: this.id, err: error }, 'fault in a goodbye');
+    }
+    this.close(reason, detail);
+  }
+
+  takenOver(): void {
+    const paused = this.isPaused;
+    this.fail('taken_over', closeReason('taken_over').text);
+    if (paused) this.#parts.webSocket.terminate();
+  }
+
+  terminate(): void {
+    this.#parts.webSocket.terminate();
+  }
+
+  identified(): void {
+    this.#identified = true;
+    this.liveness.identified();
+    this.#parts.onIdentified();
+  }
+
+  pause(why: PauseReason): void {
+    if (this.#pauses?.includes(why) === true) return;
+    if (this.#pauses === null) {
+      this.#parts.webSocket.pause();
+      this.liveness.paused();
+      this.#pauses = [why];
+    } else {
+      this.#pauses.push(why);
+    }
+  }
+
+  resume(why: PauseReason): void {
+    if (this.#pauses?.includes(why) !== true) return;
+    const left = this.#pauses.filter((other) => other !== why);
+    this.#pauses = left.length === 0 ? null : left;
+    if (this.#pauses !== null || !this.open) return;
+    this.liveness.resumed();
+    this.#parts.webSocket.resume();
+  }
+
+  yieldToBacklog(): void {
+    this.#parts.gate.check(this);
+  }
+
+  countDropped(why: 'slow' | 'queue'): void {
+    this.#dropped++;
+    increment(this.#services.counters.messagesDropped, why);
+  }
+
+  // LivenessOwner.
+
+  get bytesRead(): number {
+    return this.#parts.socket.bytesRead;
+  }
+
+  ping(): void {
+    this.#parts.webSocket.ping();
+  }
+
+  beat(): void {
+    this.run(() => this.session.beat());
+  }
+
+  expired(reason: CloseReason): void {
+    this.fail(reason, closeReason(reason).text);
+  }
+
+  // OutboxOwner and OutboxSink.
+
+  onWritable(): void {
+    this.liveness.congested(false);
+    this.resume('outbox');
+    if (this.open) this.run(() => this.session.writable());
+  }
+
+  onOverflow(): void {
+    const { outboxMaxBytes } = this.#services.options;
+    this.close('slow_consumer', `more than ${outboxMaxBytes} bytes wait for this client`);
+  }
+
+  get bufferedBytes(): number {
+    return this.#parts.webSocket.bufferedAmount;
+  }
+
+  /** Hot path: the frames of a tick leave in one write of the socket. */
+  write(frames: (Uint8Array | string)[]): void {
+    const { webSocket, socket } = this.#parts;
+    if (webSocket.readyState !== webSocket.OPEN) return;
+    const { counters } = this.#services;
+    const { family } = this.subprotocol;
+    this.#messagesOut += frames.length;
+    counters.messagesSent[family] = (counters.messagesSent[family] ?? 0) + frames.length;
+    this.liveness.sent();
+    socket.cork();
+    const last = frames.length - 1;
+    for (let i = 0; i <= last; i++) {
+      const frame = frames[i]!;
+      counters.bytesSent += frame.length;
+      const options = { binary: typeof frame !== 'string' };
+      if (i === last && this.#outbox.congested) webSocket.send(frame, options, () => this.#outbox.drained());
+      else webSocket.send(frame, options);
+    }
+    socket.uncork();
+  }
+
+  view(): ConnectionView {
+    const identity = this.#host.identity;
+    const { socket, name, path } = this.#parts;
+    return {
+      id: this.id,
+      principal: identity?.principal ?? null,
+      clientId: identity?.clientId ?? null,
+      epoch: identity?.epoch ?? 0,
+      subprotocol: name,
+      address: this.address,
+      path,
+      connectedMs: this.#connectedMs,
+      lastByteMs: this.#lastByteMs,
+      messagesIn: this.#messagesIn,
+      messagesOut: this.#messagesOut,
+      bytesIn: socket.bytesRead,
+      bytesOut: socket.bytesWritten,
+      queuedBytes: this.queuedBytes,
+      dropped: this.#dropped,
+      paused: this.isPaused,
+      description: this.description,
+    };
+  }
+
+  #failed(error: unknown): void {
+    if (error instanceof ProtocolError) this.fail(error.reason, error.message, error.context);
+    else this.fault(error);
+  }
+
+  /** The one end. False: it was decided before. */
+  #end(reason: CloseReason, detail: string): boolean {
+    if (!this.open) return false;
+    this.reason = reason;
+    this.liveness.stop();
+    this.#parts.gate.forget(this);
+    try {
+      this.#host.finish(reason, detail);
+    } catch (error) {
+      this.#services.log.error({ connection: this.id, err: error }, 'fault at the end of a session');
+    }
+    this.#outbox.close();
+    increment(this.#services.counters.connectionsClosed, reason);
+    this.#services.log.debug({ connection: this.id, address: this.address, reason, detail }, 'connection ended');
+    this.#parts.onEnd(this);
+    return true;
+  }
+}
+
+function reasonOf(code: string | undefined): CloseReason {
+  if (code === undefined || !code.startsWith('WS_ERR_')) return 'connection_lost';
+  const tooLarge = code.includes('LENGTH') || code === 'WS_ERR_TOO_MANY_BUFFERED_PARTS';
+  return tooLarge && code !== 'WS_ERR_INVALID_CONTROL_PAYLOAD_LENGTH' ? 'too_large' : 'malformed';
+}
+
+function cut(text: string): string {
+  if (Buffer.byteLength(text) <= CLOSE_TEXT_BYTES) return text;
+  let short = text.slice(0, CLOSE_TEXT_BYTES);
+  while (Buffer.byteLength(short) > CLOSE_TEXT_BYTES) short = short.slice(0, -1);
+  return short;
+}

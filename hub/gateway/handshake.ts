@@ -1,0 +1,90 @@
+import type { IncomingMessage } from 'node:http';
+import type { Principal } from '#protocols/principal.js';
+import type { Identity } from '#hub/fleet/identity.js';
+import type { RefusalCode } from './port.ts';
+
+/** What an upgrade request says, before anything is decided. */
+export interface Handshake {
+  readonly path: string;
+  readonly address: string;
+  readonly offered: string | null;
+  readonly origin: string | null;
+  readonly host: string | null;
+  readonly userAgent: string | null;
+  /** Secrets of the Authorization header and of the query. */
+  readonly tokens: readonly string[];
+  /** An Authorization header that is neither Bearer nor Basic, or cannot be read. */
+  readonly unreadable: boolean;
+}
+
+export function readHandshake(request: IncomingMessage): Handshake {
+  const url = request.url ?? '/';
+  const cut = url.indexOf('?');
+  const path = cut < 0 ? url : url.slice(0, cut);
+  const tokens: string[] = [];
+  const queried = cut < 0 ? null : new URLSearchParams(url.slice(cut + 1)).get('access_token');
+  if (queried !== null && queried !== '') tokens.push(queried);
+  const authorization = request.headers.authorization;
+  const token = authorization === undefined ? null : tokenOf(authorization);
+  if (token !== null) tokens.push(token);
+  return {
+    path,
+    address: addressOf(request),
+    offered: request.headers['sec-websocket-protocol'] ?? null,
+    origin: request.headers.origin ?? null,
+    host: request.headers.host ?? null,
+    userAgent: request.headers['user-agent'] ?? null,
+    tokens,
+    unreadable: authorization !== undefined && token === null,
+  };
+}
+
+/** IPv4 in IPv6 form is the same address. */
+function addressOf(request: IncomingMessage): string {
+  const address = request.socket.remoteAddress ?? 'unknown';
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address;
+}
+
+/** RFC 6750 Bearer, RFC 7617 Basic (the token is the password; the user name is a label). */
+function tokenOf(authorization: string): string | null {
+  const [scheme = '', value = ''] = authorization.split(' ', 2);
+  if (scheme.toLowerCase() === 'bearer' && value !== '') return value;
+  if (scheme.toLowerCase() !== 'basic') return null;
+  const text = Buffer.from(value, 'base64').toString('utf8');
+  const colon = text.indexOf(':');
+  if (colon < 0) return null;
+  const [username, password] = [text.slice(0, colon), text.slice(colon + 1)];
+  return password === '' ? username : password;
+}
+
+export type HandshakeIdentity =
+  | { readonly ok: true; readonly principal: Principal | null }
+  | { readonly ok: false; readonly code: RefusalCode; readonly detail: string };
+
+/** Whom the handshake's own credentials name; null: it showed none. */
+export function identifyHandshake(handshake: Handshake, identity: Identity): HandshakeIdentity {
+  if (handshake.unreadable) {
+    return { ok: false, code: 'bad_credentials', detail: 'Authorization must be "Bearer <token>" or Basic' };
+  }
+  let principal: Principal | null = null;
+  for (const token of handshake.tokens) {
+    const named = identity.ofToken(token);
+    if (!named.ok) {
+      if (named.reason === 'device_disabled')
+        return { ok: false, code: 'device_disabled', detail: 'the device is disabled' };
+      return { ok: false, code: 'bad_credentials', detail: 'the token is unknown or was revoked' };
+    }
+    if (principal !== null && (principal.kind !== named.principal.kind || principal.id !== named.principal.id)) {
+      return { ok: false, code: 'credentials_contradict', detail: 'header and query name different principals' };
+    }
+    principal = named.principal;
+  }
+  return { ok: true, principal };
+}
+
+/** Requests without Origin are no browser's. A browser's must come from this host or from the list (`*`: from anywhere). */
+export function originAllowed(handshake: Handshake, allowed: readonly string[]): boolean {
+  const { origin, host } = handshake;
+  if (origin === null || allowed.includes('*') || allowed.includes(origin)) return true;
+  return host !== null && URL.canParse(origin) && new URL(origin).host === host;
+}

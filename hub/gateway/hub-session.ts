@@ -1,0 +1,266 @@
+import type { CloseReason } from '#protocols/close-reasons.js';
+import { PayloadError, REJECT_CODES, type RejectCode } from '#protocols/errors.js';
+import type { ProtocolLimits } from '#protocols/limits.js';
+import type { Command, CommandProgress, Subscription } from '#protocols/message.js';
+import type { Pending } from '#protocols/outcome.js';
+import type { Principal } from '#protocols/principal.js';
+import type { Reading, StreamPosition } from '#protocols/reading.js';
+import type {
+  DeviceSession,
+  Grant,
+  Identification,
+  Identified,
+  PublishRequest,
+  SessionHost,
+} from '#protocols/subprotocol.js';
+import { levelCount, resolveMe } from '#protocols/topics.js';
+import { maySubscribe } from '#hub/fleet/access.js';
+import type { CommandSink } from '#hub/fleet/commands.js';
+import { sessionKey } from '#hub/router/sessions.js';
+import type { Connection } from './connection.ts';
+import { Inbound } from './inbound.ts';
+import type { Services } from './services.ts';
+
+/** Who a connection turned out to be. */
+export interface Identity {
+  readonly principal: Principal;
+  readonly clientId: string;
+  /** Of the session registry, and of takeovers between an application's connections. */
+  readonly key: string;
+  readonly epoch: number;
+}
+
+/** What one connection's session asks of the hub. See `SessionHost`. */
+export class HubSession implements SessionHost, CommandSink {
+  readonly #connection: Connection;
+  readonly #services: Services;
+  readonly #handshakePrincipal: Principal | null;
+  #asked = false;
+  #identity: Identity | null = null;
+  #inbound: Inbound | null = null;
+  #attached = false;
+
+  constructor(connection: Connection, services: Services, handshakePrincipal: Principal | null) {
+    this.#connection = connection;
+    this.#services = services;
+    this.#handshakePrincipal = handshakePrincipal;
+  }
+
+  get limits(): ProtocolLimits {
+    return this.#services.limits;
+  }
+
+  get identity(): Identity | null {
+    return this.#identity;
+  }
+
+  now(): number {
+    return this.#services.clock.now();
+  }
+
+  identify(request: Identification, done: (result: Identified) => void): void {
+    if (this.#asked) throw new Error('a session identifies itself once');
+    this.#asked = true;
+    this.#connection.pause('identify');
+    this.#resolve(request)
+      .catch((error: unknown): Identified => {
+        this.#services.log.warn({ connection: this.#connection.id, err: error }, 'identification failed');
+        return { ok: false, reason: 'store_unavailable' };
+      })
+      .then((result) => {
+        if (!this.#connection.open) return;
+        this.#connection.run(() => done(result));
+        this.#connection.resume('identify');
+      })
+      .catch((error: unknown) => this.#connection.fault(error));
+  }
+
+  ready(): void {
+    const identity = this.#mustBeKnown();
+    const { sessions, commands } = this.#services;
+    const { principal, key } = identity;
+    this.#attached = true;
+    sessions.attach(key, this.#session, principal.kind === 'device' ? principal.id : null);
+    if (principal.kind === 'device') {
+      commands.attach(principal.id, this);
+      commands.offer(principal.id);
+    }
+  }
+
+  publish(request: PublishRequest, pending: Pending, position?: StreamPosition): void {
+    this.#known().publish(request, pending, position);
+    this.#connection.yieldToBacklog();
+  }
+
+  ingest(readings: readonly Reading[], pending: Pending, position?: StreamPosition): void {
+    try {
+      this.#known().ingest(readings, pending, position);
+    } catch (error) {
+      if (!(error instanceof PayloadError)) throw error;
+      // Too many series: the message is kept as JSON, since its bytes were read already.
+      const payload = Buffer.from(JSON.stringify(readings));
+      this.reject(payload, error.code, error.message, pending, position);
+    }
+    this.#connection.yieldToBacklog();
+  }
+
+  reject(payload: Buffer, code: RejectCode, message: string, pending: Pending, position?: StreamPosition): void {
+    this.#known().reject('', null, payload, code, message, pending, position);
+    this.#connection.yieldToBacklog();
+  }
+
+  event(name: string, value: unknown, pending: Pending, position?: StreamPosition): void {
+    this.#known().event(name, value, pending, position);
+    this.#connection.yieldToBacklog();
+  }
+
+  progress(commandId: string, progress: CommandProgress, pending: Pending): void {
+    this.#known().progress(commandId, progress, pending, () => {
+      const payload = Buffer.from(JSON.stringify({ commandId, ...progress }));
+      this.reject(payload, 'unknown_command', REJECT_CODES.unknown_command, pending);
+    });
+  }
+
+  openStream(stream: string, nextSeq: number, done: (resumeSeq: number | null) => void): void {
+    const { telemetry, clock, options } = this.#services;
+    const device = this.#mustBeKnown().principal.id;
+    const timeUs = clock.now() * 1000;
+    telemetry
+      .write({ op: 'stream.open', device, stream, nextSeq, maxStreams: options.maxStreamsPerDevice, timeUs })
+      .then(
+        (result) => (result.ok ? (result.resumeSeq ?? null) : null),
+        () => null,
+      )
+      .then((resumeSeq) => {
+        if (this.#connection.open) this.#connection.run(() => done(resumeSeq));
+      })
+      .catch((error: unknown) => this.#connection.fault(error));
+  }
+
+  subscribe(requests: readonly Subscription[]): readonly Grant[] {
+    const { principal, key } = this.#mustBeKnown();
+    const { sessions, limits } = this.#services;
+    return requests.map((subscription): Grant => {
+      const filter = principal.kind === 'device' ? resolveMe(subscription.filter, principal.id) : subscription.filter;
+      if (!maySubscribe(principal, filter)) return { ok: false, reason: 'not_authorized' };
+      if (levelCount(filter) > limits.maxTopicLevels) return { ok: false, reason: 'limit' };
+      sessions.subscribe(key, subscription);
+      return { ok: true, qos: subscription.qos };
+    });
+  }
+
+  subscribed(subscriptions: readonly Subscription[]): void {
+    const { principal, key } = this.#mustBeKnown();
+    this.#services.sessions.subscribed(key, subscriptions);
+    if (principal.kind === 'device') this.#services.commands.offer(principal.id);
+  }
+
+  unsubscribe(id: string): boolean {
+    return this.#services.sessions.unsubscribe(this.#mustBeKnown().key, id);
+  }
+
+  readyForCommands(): void {
+    const { principal } = this.#mustBeKnown();
+    if (this.#attached && principal.kind === 'device') this.#services.commands.offer(principal.id);
+  }
+
+  heard(): void {
+    this.#connection.liveness.heard();
+  }
+
+  liveness(rule: { readonly expectMs: number; readonly sendMs: number; readonly reason: CloseReason }): void {
+    this.#connection.liveness.agree(rule);
+  }
+
+  dropped(why: 'slow' | 'queue'): void {
+    this.#connection.countDropped(why);
+  }
+
+  /** From the command desk. */
+  deliver(command: Command): boolean {
+    return this.#connection.open && this.#session.deliver(command);
+  }
+
+  /** The connection is over: the session says its last (a will), then lets go of everything here. */
+  finish(reason: CloseReason, detail: string): void {
+    this.#session.closed(reason);
+    const identity = this.#identity;
+    if (identity === null) return;
+    const { principal, key, epoch } = identity;
+    const { commands, sessions, presence } = this.#services;
+    if (this.#attached) sessions.detach(key, this.#session);
+    if (principal.kind === 'device') {
+      commands.detach(principal.id, this);
+      presence.end(principal.id, epoch, reason, detail);
+    }
+  }
+
+  get #session(): DeviceSession {
+    return this.#connection.session;
+  }
+
+  async #resolve(request: Identification): Promise<Identified> {
+    const { identity, devices, options } = this.#services;
+    const named = identity.resolve(this.#handshakePrincipal, request.credentials, request.clientId);
+    if (!named.ok) return named;
+    const { principal } = named;
+    if (!identity.allows(principal, this.#connection.subprotocol.family)) {
+      return { ok: false, reason: 'protocol_not_allowed' };
+    }
+    const clientId = request.clientId ?? `auto-${this.#connection.id}`;
+    this.#connection.description = request.description;
+    if (principal.kind === 'application') return this.#enter(request, principal, clientId, 0);
+
+    if (principal.anonymous && options.allowAnonymous && !(await devices.register(principal.id))) {
+      return { ok: false, reason: 'registration_limit' };
+    }
+    const row = devices.row(principal.id);
+    if (row === undefined) return { ok: false, reason: 'device_deleted' };
+    if (row.disabled) return { ok: false, reason: 'device_disabled' };
+    const epoch = await this.#openEpoch(principal.id, clientId);
+    if (epoch === null) return { ok: false, reason: 'taken_over' };
+    return this.#enter(request, principal, clientId, epoch);
+  }
+
+  /** Null: a newer connection of the device came while this one's epoch was written, or this socket has gone. */
+  async #openEpoch(device: string, clientId: string): Promise<number | null> {
+    const { presence } = this.#services;
+    const { family } = this.#connection.subprotocol;
+    const epoch = await presence.open(device, family, this.#connection.address, clientId);
+    if (!this.#connection.open) {
+      presence.end(device, epoch, this.#connection.reason ?? 'connection_lost', '');
+      return null;
+    }
+    if (epoch < presence.of(device).epoch) {
+      presence.end(device, epoch, 'taken_over', '');
+      return null;
+    }
+    return epoch;
+  }
+
+  /** Everything that must happen in one step: the older connection goes, this one counts. */
+  #enter(request: Identification, principal: Principal, clientId: string, epoch: number): Identified {
+    if (!this.#connection.open) return { ok: false, reason: 'connection_lost' };
+    const { sessions, presence, connections } = this.#services;
+    const key = sessionKey(principal, clientId);
+    const holder = principal.kind === 'device' ? `device:${principal.id}` : key;
+    connections.holderOf(holder)?.takenOver();
+    const { state, resumed } = sessions.open(key, request.persistent);
+    this.#identity = { principal, clientId, key, epoch };
+    this.#inbound = new Inbound(this.#services.inbound, principal, this.#connection.subprotocol.family);
+    connections.hold(holder, this.#connection);
+    if (principal.kind === 'device') presence.begin(principal.id, epoch, this.#connection.subprotocol.family);
+    this.#connection.identified();
+    return { ok: true, principal, clientId, state, resumed, epoch };
+  }
+
+  #known(): Inbound {
+    if (this.#inbound === null) throw new Error('the session is not identified');
+    return this.#inbound;
+  }
+
+  #mustBeKnown(): Identity {
+    if (this.#identity === null) throw new Error('the session is not identified');
+    return this.#identity;
+  }
+}

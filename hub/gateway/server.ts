@@ -1,0 +1,56 @@
+import { readFileSync } from 'node:fs';
+import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+
+/** A request line and headers larger than this are refused by Node with 431. */
+const MAX_HEADER_BYTES = 16 * 1024;
+/** How long a client may take to send its headers: long for a bad link, short for a slow-header attack. */
+const HEADERS_TIMEOUT_MS = 10_000;
+
+export interface ListenOptions {
+  readonly host: string;
+  readonly port: number;
+  /** PEM files, both or none. */
+  readonly tlsCert: string | null;
+  readonly tlsKey: string | null;
+}
+
+/** The one port: http and ws, or https and wss with a certificate. Not listening yet. */
+export function createPort(options: ListenOptions, handler: RequestListener): Server {
+  const common = { maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: HEADERS_TIMEOUT_MS };
+  const { tlsCert, tlsKey } = options;
+  if (tlsCert === null || tlsKey === null) return createHttpServer(common, handler);
+  const tls = { cert: readPem(tlsCert, 'tlsCert'), key: readPem(tlsKey, 'tlsKey'), minVersion: 'TLSv1.2' as const };
+  return createHttpsServer({ ...common, ...tls }, handler);
+}
+
+/** Resolves with the port once it listens. Rejects with words when the address is taken or not allowed. */
+export function listen(server: Server, options: ListenOptions): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      reject(new Error(listenFailure(error, options), { cause: error }));
+    });
+    server.listen({ port: options.port, host: options.host, backlog: 4096 }, () => {
+      const address = server.address();
+      if (address === null || typeof address === 'string') reject(new Error('the port has no address'));
+      else resolve(address.port);
+    });
+  });
+}
+
+function listenFailure(error: NodeJS.ErrnoException, { host, port }: ListenOptions): string {
+  if (error.code === 'EADDRINUSE') return `port ${port} on ${host} is in use; choose another with --port`;
+  if (error.code === 'EACCES') return `port ${port} needs privileges; choose one above 1023 with --port`;
+  if (error.code === 'EADDRNOTAVAIL') return `${host} is no address of this machine; choose another with --host`;
+  return `cannot listen on ${host}:${port}: ${error.message}`;
+}
+
+function readPem(file: string, option: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw new Error(`cannot read ${option} ${file}: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
+  }
+}

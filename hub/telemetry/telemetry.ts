@@ -1,0 +1,283 @@
+import { PayloadError } from '#protocols/errors.js';
+import { ABANDONED, DUPLICATE, STORED, type Outcome, type Pending } from '#protocols/outcome.js';
+import type { Reading, StreamPosition } from '#protocols/reading.js';
+import type { Clock } from '#hub/clock.js';
+import {
+  StoreError,
+  type BatchResult,
+  type ControlResult,
+  type ControlWrite,
+  type StartState,
+  type Store,
+} from '#hub/store/port.js';
+import { AwaitedControl, type AfterCommit } from './batch.ts';
+import { Committer } from './committer.ts';
+import type { LatestValue, StoreHealth, Telemetry, TelemetryBacklog } from './port.ts';
+import { SeriesIndex, type Series } from './series.ts';
+
+export interface TelemetryOptions {
+  readonly maxSeriesPerDevice: number;
+  readonly backlogHighRows: number;
+  readonly backlogLowRows: number;
+  readonly backlogHighBytes: number;
+  readonly backlogLowBytes: number;
+}
+
+/** What the path counts; read when metrics are scraped. */
+export interface TelemetryObserver {
+  committed(rows: number, commitMs: number, oldestWaitMs: number): void;
+  failed(error: StoreError): void;
+  recovered(): void;
+  /** A fault of ours in something that ran after a commit. */
+  fault(error: unknown): void;
+}
+
+/** Accept, batch, commit, acknowledge: the way of every reading and of every other write. See `port.ts`. */
+export class TelemetryPath implements Telemetry {
+  readonly #clock: Clock;
+  readonly #series: SeriesIndex;
+  readonly #committer: Committer;
+
+  constructor(store: Store, clock: Clock, options: TelemetryOptions, observer: TelemetryObserver) {
+    this.#clock = clock;
+    this.#series = new SeriesIndex(options.maxSeriesPerDevice);
+    this.#committer = new Committer(store, clock, options, observer);
+  }
+
+  restore(state: StartState): void {
+    this.#series.restore(state);
+  }
+
+  get backlog(): TelemetryBacklog {
+    return this.#committer;
+  }
+
+  get health(): StoreHealth {
+    return this.#committer.health;
+  }
+
+  /** Hot path: called for each message. */
+  accept(
+    device: string,
+    readings: readonly Reading[],
+    pending: Pending,
+    position?: StreamPosition,
+    published?: () => void,
+  ): void {
+    const known = this.#series.of(device);
+    const fresh = missing(known, readings);
+    const batch = this.#committer.batch();
+    if (fresh !== null) batch.newSeries.push(...this.#series.reserve(device, fresh));
+    const hubUs = needsHubTime(readings) ? this.#hubTime(known, readings) : 0;
+    const firstRow = batch.count;
+    const counts = position === undefined;
+    for (const reading of readings) {
+      const series = known.get(reading.metric)!;
+      batch.add(series, reading.timeUs ?? hubUs, reading.value, counts);
+    }
+    if (position === undefined && published === undefined) {
+      batch.waiting.push(pending);
+      return;
+    }
+    if (position === undefined) {
+      batch.waiting.push(new PublishedMessage(pending, published!));
+      return;
+    }
+    const index = batch.sequenced.length;
+    const { stream, seq } = position;
+    batch.sequenced.push({ device, stream, seq, firstRow, endRow: batch.count, control: null });
+    const values = readings.map((r) => ({ series: known.get(r.metric)!, timeUs: r.timeUs ?? hubUs, value: r.value }));
+    batch.waiting.push(new SequencedReadings(pending, index, values, published));
+  }
+
+  write(control: ControlWrite): Promise<ControlResult> {
+    return new Promise((resolve, reject) => {
+      const refuse = (): void => reject(new StoreError('closed', 'the hub stopped before this was written'));
+      if (this.#committer.abandoned) {
+        refuse();
+        return;
+      }
+      const batch = this.#committer.batch();
+      const index = batch.control.push(control) - 1;
+      batch.bytes += controlBytes(control);
+      batch.waiting.push(new AwaitedControl(index, resolve, refuse));
+    });
+  }
+
+  record(
+    device: string,
+    control: ControlWrite,
+    pending: Pending,
+    settledAs: 'rejected' | 'stored',
+    position?: StreamPosition,
+  ): void {
+    const outcome = outcomeOf(control, settledAs);
+    const batch = this.#committer.batch();
+    batch.bytes += controlBytes(control);
+    if (position === undefined) {
+      const index = batch.control.push(control) - 1;
+      batch.waiting.push(new RecordedControl(pending, index, outcome));
+      return;
+    }
+    const index = batch.sequenced.length;
+    const { stream, seq } = position;
+    batch.sequenced.push({ device, stream, seq, firstRow: batch.count, endRow: batch.count, control });
+    batch.waiting.push(new SequencedControl(pending, index, outcome));
+  }
+
+  latest(device: string): readonly LatestValue[] {
+    return this.#series.latest(device);
+  }
+
+  /** Resolves when everything accepted so far is decided on disk, or `limitMs` have passed: then false. */
+  drain(limitMs: number): Promise<boolean> {
+    return this.#committer.drain(limitMs);
+  }
+
+  /** What is not on disk by now never will be: nobody is acknowledged for it. */
+  abandon(): void {
+    this.#committer.abandon();
+  }
+
+  /** One time for the whole message, above every time that the hub gave its series before. */
+  #hubTime(known: ReadonlyMap<string, Series>, readings: readonly Reading[]): number {
+    let timeUs = this.#clock.now() * 1000;
+    for (const reading of readings) {
+      if (reading.timeUs !== null) continue;
+      const last = known.get(reading.metric)!.lastHubUs;
+      if (timeUs <= last) timeUs = last + 1;
+    }
+    for (const reading of readings) {
+      if (reading.timeUs === null) known.get(reading.metric)!.lastHubUs = timeUs;
+    }
+    return timeUs;
+  }
+}
+
+/** Metrics that the device does not have yet; null: none (the common case, without allocation). */
+function missing(known: ReadonlyMap<string, Series>, readings: readonly Reading[]): Set<string> | null {
+  let fresh: Set<string> | null = null;
+  for (const reading of readings) {
+    if (!known.has(reading.metric)) (fresh ??= new Set()).add(reading.metric);
+  }
+  return fresh;
+}
+
+function needsHubTime(readings: readonly Reading[]): boolean {
+  for (const reading of readings) if (reading.timeUs === null) return true;
+  return false;
+}
+
+function controlBytes(control: ControlWrite): number {
+  if (control.op === 'rejected.add') return 256 + control.rejected.payload.length;
+  if (control.op === 'event.add') return 256 + control.event.payload.length;
+  return 256;
+}
+
+function outcomeOf(control: ControlWrite, settledAs: 'rejected' | 'stored'): Outcome {
+  if (settledAs === 'stored') return STORED;
+  if (control.op !== 'rejected.add') throw new PayloadError('malformed_payload', `${control.op} records no rejection`);
+  return { kind: 'rejected', code: control.rejected.code, message: control.rejected.message, recorded: true };
+}
+
+class PublishedMessage implements AfterCommit {
+  readonly #pending: Pending;
+  readonly #published: () => void;
+
+  constructor(pending: Pending, published: () => void) {
+    this.#pending = pending;
+    this.#published = published;
+  }
+
+  committed(): void {
+    this.#pending.settle(STORED);
+    this.#published();
+  }
+
+  abandoned(): void {
+    this.#pending.settle(ABANDONED);
+  }
+}
+
+class SequencedReadings implements AfterCommit {
+  readonly #pending: Pending;
+  readonly #index: number;
+  readonly #values: readonly { series: Series; timeUs: number; value: Reading['value'] }[];
+  readonly #published: (() => void) | undefined;
+
+  constructor(
+    pending: Pending,
+    index: number,
+    values: readonly { series: Series; timeUs: number; value: Reading['value'] }[],
+    published: (() => void) | undefined,
+  ) {
+    this.#pending = pending;
+    this.#index = index;
+    this.#values = values;
+    this.#published = published;
+  }
+
+  committed(result: BatchResult): void {
+    const decided = result.sequenced[this.#index]!;
+    if (decided.kind === 'gap') {
+      this.#pending.settle(decided);
+      return;
+    }
+    if (decided.kind === 'duplicate') {
+      this.#pending.settle(DUPLICATE);
+      return;
+    }
+    for (const { series, timeUs, value } of this.#values) series.committed(timeUs, value);
+    this.#pending.settle(STORED);
+    this.#published?.();
+  }
+
+  abandoned(): void {
+    this.#pending.settle(ABANDONED);
+  }
+}
+
+class RecordedControl implements AfterCommit {
+  readonly #pending: Pending;
+  readonly #index: number;
+  readonly #outcome: Outcome;
+
+  constructor(pending: Pending, index: number, outcome: Outcome) {
+    this.#pending = pending;
+    this.#index = index;
+    this.#outcome = outcome;
+  }
+
+  committed(result: BatchResult): void {
+    const recorded = result.control[this.#index]!.ok;
+    this.#pending.settle(
+      !recorded && this.#outcome.kind === 'rejected' ? { ...this.#outcome, recorded: false } : this.#outcome,
+    );
+  }
+
+  abandoned(): void {
+    this.#pending.settle(ABANDONED);
+  }
+}
+
+class SequencedControl implements AfterCommit {
+  readonly #pending: Pending;
+  readonly #index: number;
+  readonly #outcome: Outcome;
+
+  constructor(pending: Pending, index: number, outcome: Outcome) {
+    this.#pending = pending;
+    this.#index = index;
+    this.#outcome = outcome;
+  }
+
+  committed(result: BatchResult): void {
+    const decided = result.sequenced[this.#index]!;
+    if (decided.kind === 'gap') this.#pending.settle(decided);
+    else this.#pending.settle(decided.kind === 'duplicate' ? DUPLICATE : this.#outcome);
+  }
+
+  abandoned(): void {
+    this.#pending.settle(ABANDONED);
+  }
+}
