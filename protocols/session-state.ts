@@ -92,7 +92,9 @@ export class DeliveryQueue {
   }
 }
 
-/** Bytes that a waiting message is charged with: payload, topic and a flat share for the objects around them. */
+/** Bytes that a waiting message is charged with: what it holds, and a flat share for the objects around it. */
 function sizeOf(message: RoutedMessage): number {
-  return message.payload.length + message.topic.length + 64;
+  let bytes = message.payload.length + message.topic.length + (message.contentType?.length ?? 0) + 64;
+  for (const [name, value] of message.headers) bytes += name.length + value.length;
+  return bytes;
 }

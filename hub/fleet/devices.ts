@@ -18,6 +18,7 @@ const NAME_MAX = 256;
 export class DeviceBook implements Devices {
   readonly #rows = new Map<string, DeviceRow>();
   readonly #creating = new Set<string>();
+  readonly #registering = new Map<string, Promise<boolean>>();
   readonly #telemetry: Telemetry;
   readonly #tokens: TokenBook;
   readonly #presence: PresenceBook;
@@ -25,6 +26,7 @@ export class DeviceBook implements Devices {
   readonly #options: DevicesOptions;
   /** Ids in order, for lists; null: to be sorted again. */
   #sorted: string[] | null = null;
+  /** Devices that registered by themselves: after a start, those without a token. */
   #anonymous = 0;
   /** Called after a device was removed or disabled: its connection ends, its commands are cancelled. */
   onGone: (id: string, why: 'device_deleted' | 'device_disabled') => void = () => undefined;
@@ -39,7 +41,12 @@ export class DeviceBook implements Devices {
 
   restore(state: StartState): void {
     for (const row of state.devices) this.#rows.set(row.id, row);
-    for (const token of state.tokens) this.#tokens.add(token);
+    const withToken = new Set<string>();
+    for (const token of state.tokens) {
+      this.#tokens.add(token);
+      if (token.kind === 'device') withToken.add(token.subject);
+    }
+    this.#anonymous = state.devices.filter((row) => !withToken.has(row.id)).length;
     this.#sorted = null;
   }
 
@@ -65,19 +72,17 @@ export class DeviceBook implements Devices {
   }
 
   /** Anonymous mode: a device registers by connecting. False: the cap is reached. */
-  async register(id: string): Promise<boolean> {
-    if (this.#rows.has(id)) return true;
-    if (this.#anonymous >= this.#options.maxAnonymousDevices) return false;
-    if (this.#rows.size + this.#creating.size >= this.#options.maxDevices) return false;
+  register(id: string): Promise<boolean> {
+    if (this.#rows.has(id)) return Promise.resolve(true);
+    // Two connections of a new device at once wait for the same row.
+    const underWay = this.#registering.get(id);
+    if (underWay !== undefined) return underWay;
+    if (this.#anonymous >= this.#options.maxAnonymousDevices) return Promise.resolve(false);
+    if (this.#rows.size + this.#creating.size >= this.#options.maxDevices) return Promise.resolve(false);
     this.#anonymous++;
-    try {
-      await this.#insert(id, null, null);
-    } catch (error) {
-      this.#anonymous--;
-      // Two connections of a new device at once: the other one has registered it.
-      if (!(error instanceof FleetError && error.code === 'exists')) throw error;
-    }
-    return true;
+    const registering = this.#registerNew(id).finally(() => this.#registering.delete(id));
+    this.#registering.set(id, registering);
+    return registering;
   }
 
   get(id: string): DeviceView | undefined {
@@ -124,6 +129,7 @@ export class DeviceBook implements Devices {
     if (!result.ok) throw new FleetError('not_found', `there is no device ${id}`);
     this.#rows.delete(id);
     this.#sorted = null;
+    if (this.#tokens.of('device', id).length === 0) this.#anonymous--;
     this.#tokens.removeOf('device', id);
     this.onGone(id, 'device_deleted');
   }
@@ -154,6 +160,16 @@ export class DeviceBook implements Devices {
 
   counts(): { devices: number; online: number; onlineByProtocol: Readonly<Record<string, number>> } {
     return { devices: this.#rows.size, ...this.#presence.counts() };
+  }
+
+  async #registerNew(id: string): Promise<boolean> {
+    try {
+      await this.#insert(id, null, null);
+      return true;
+    } catch (error) {
+      this.#anonymous--;
+      throw error;
+    }
   }
 
   async #insert(id: string, name: string | null, protocols: readonly string[] | null): Promise<DeviceRow> {

@@ -159,8 +159,9 @@ export class Liveness {
       this.#sentMs = now;
       this.#owner.beat();
     }
+    // While paused, a pong could not have been seen: its deadline waits.
+    if (this.#pausedMs < 0 && now >= this.#pongDueMs) this.#pongDueMs = NEVER;
     if (now >= this.#pingDueMs) this.#ping(now);
-    if (now >= this.#pongDueMs) this.#pongDueMs = NEVER;
     this.#arm();
   }
 
