@@ -28,7 +28,13 @@ const AT_HOME: Readonly<Record<string, string>> = {
 };
 
 /** Folders whose implementations only `hub/compose.ts` names; others of the hub use their `port.ts`. */
-const IMPLEMENTATIONS = ['hub/store/sqlite/', 'hub/store/memory', 'hub/router/aedes', 'hub/router/memory', 'hub/http/app'];
+const IMPLEMENTATIONS = [
+  'hub/store/sqlite/',
+  'hub/store/memory',
+  'hub/router/aedes',
+  'hub/router/memory',
+  'hub/http/app',
+];
 
 interface Import {
   readonly file: string;
@@ -60,7 +66,11 @@ function resolved(file: string, name: string): string {
 
 const roomOf = (path: string): string | null => ROOMS.find((room) => path.startsWith(`${room}/`)) ?? null;
 const packageOf = (target: string): string =>
-  target.startsWith('@') ? target.split('/').slice(0, 2).join('/') : target.startsWith('node:') ? target : target.split('/')[0]!;
+  target.startsWith('@')
+    ? target.split('/').slice(0, 2).join('/')
+    : target.startsWith('node:')
+      ? target
+      : target.split('/')[0]!;
 
 const imports = ROOMS.flatMap(sources).flatMap(importsOf);
 const show = ({ file, target }: Import): string => `${file} -> ${target}`;
@@ -87,7 +97,9 @@ describe('the house', () => {
     );
     expect(wrong.map(show)).toEqual([]);
     const timers = sources('protocols').filter((file) =>
-      /\b(setTimeout|setInterval|setImmediate|Date\.now|performance\.now)\b/.test(readFileSync(join(ROOT, file), 'utf8')),
+      /\b(setTimeout|setInterval|setImmediate|Date\.now|performance\.now)\b/.test(
+        readFileSync(join(ROOT, file), 'utf8'),
+      ),
     );
     expect(timers).toEqual([]);
   });

@@ -22,6 +22,8 @@ export interface CommandSink {
 }
 
 const NAME = /^[A-Za-z0-9._-]{1,64}$/;
+/** A CBOR message may nest 8 levels (SPEC.md), the COMMAND around the parameters being one: every protocol can carry what passes. */
+const MAX_PARAMS_DEPTH = 7;
 const LONGEST_TTL_MS = 30 * 24 * 3600_000;
 
 /** An unfinished command, with the connection that it was last handed to. */
@@ -189,6 +191,9 @@ export class CommandDesk implements Commands {
     if (Buffer.byteLength(params) > this.#options.maxCommandBytes) {
       throw new FleetError('invalid', `the parameters are larger than ${this.#options.maxCommandBytes} bytes`);
     }
+    if (depthOf(input.params) > MAX_PARAMS_DEPTH) {
+      throw new FleetError('invalid', `the parameters are nested deeper than ${MAX_PARAMS_DEPTH} levels`);
+    }
     const ttlMs = input.ttlMs ?? this.#options.commandTtlMs;
     const responseTimeoutMs = input.responseTimeoutMs ?? this.#options.commandResponseTimeoutMs;
     for (const [what, ms] of [['ttlMs', ttlMs] as const, ['responseTimeoutMs', responseTimeoutMs] as const]) {
@@ -331,4 +336,12 @@ export class CommandDesk implements Commands {
 /** The hub stops with a disk that refuses: what could not be written is as it was at the next start. */
 function ignoreStop(): void {
   return undefined;
+}
+
+/** Levels of arrays and objects; looks no deeper than one past the limit. */
+function depthOf(value: unknown, level = 0): number {
+  if (typeof value !== 'object' || value === null || level > MAX_PARAMS_DEPTH) return level;
+  let deepest = level + 1;
+  for (const item of Object.values(value)) deepest = Math.max(deepest, depthOf(item, level + 1));
+  return deepest;
 }

@@ -183,16 +183,25 @@ export class HubSession implements SessionHost, CommandSink {
 
   /** The connection is over: the session says its last (a will), then lets go of everything here. */
   finish(reason: CloseReason, detail: string): void {
-    this.#session.closed(reason);
+    try {
+      this.#session.closed(reason);
+    } finally {
+      this.#letGo(reason, detail);
+    }
+  }
+
+  #letGo(reason: CloseReason, detail: string): void {
     const identity = this.#identity;
     if (identity === null) return;
     const { principal, key, epoch } = identity;
     const { commands, sessions, presence } = this.#services;
-    if (this.#attached) sessions.detach(key, this.#session);
-    if (principal.kind === 'device') {
-      commands.detach(principal.id, this);
-      presence.end(principal.id, epoch, reason, detail);
-    }
+    const device = principal.kind === 'device' ? principal.id : null;
+    // One that ended before it was ready lets go in the same way.
+    if (!this.#attached) sessions.attach(key, this.#session, device);
+    sessions.detach(key, this.#session);
+    if (device === null) return;
+    commands.detach(device, this);
+    presence.end(device, epoch, reason, detail);
   }
 
   get #session(): DeviceSession {

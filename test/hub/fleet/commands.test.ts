@@ -194,6 +194,9 @@ describe('a command', () => {
     ]) {
       await expect(create(wrong)).rejects.toMatchObject({ code: 'invalid' });
     }
+    const nested = (levels: number): unknown => (levels === 0 ? 1 : [nested(levels - 1)]);
+    await expect(create({ params: nested(8) })).rejects.toMatchObject({ code: 'invalid' });
+    await create({ params: nested(7) });
     await expect(create({ device: 'nobody' })).rejects.toMatchObject({ code: 'not_found' });
     await create({ name: 'x'.repeat(64), params: 'x'.repeat(98) });
   });

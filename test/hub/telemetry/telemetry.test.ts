@@ -27,12 +27,17 @@ async function start(options: Partial<TelemetryOptions> = {}) {
   await store.open();
   const clock = new FakeClock();
   const seen = { commits: [] as number[], failed: [] as StoreError[], recovered: 0, faults: [] as unknown[] };
-  const path = new TelemetryPath(store, clock, { ...OPTIONS, ...options }, {
-    committed: (rows) => void seen.commits.push(rows),
-    failed: (error) => void seen.failed.push(error),
-    recovered: () => void seen.recovered++,
-    fault: (error) => void seen.faults.push(error),
-  });
+  const path = new TelemetryPath(
+    store,
+    clock,
+    { ...OPTIONS, ...options },
+    {
+      committed: (rows) => void seen.commits.push(rows),
+      failed: (error) => void seen.failed.push(error),
+      recovered: () => void seen.recovered++,
+      fault: (error) => void seen.faults.push(error),
+    },
+  );
   return { store, clock, path, seen };
 }
 
@@ -78,9 +83,7 @@ describe('the way of a reading', () => {
     const order: string[] = [];
     const pending = (name: string): Pending => ({ settle: () => void order.push(name) });
     path.accept('d', [reading('t', 1)], pending('first'));
-    const written = path
-      .write({ op: 'token.delete', keyId: 'none' })
-      .then(() => order.push('write resolved'));
+    const written = path.write({ op: 'token.delete', keyId: 'none' }).then(() => order.push('write resolved'));
     path.accept('d', [reading('t', 2)], pending('second'));
     await ticks();
     await written;
@@ -171,7 +174,13 @@ describe('the way of a reading', () => {
     const { store, path } = await start();
     const order: string[] = [];
     store.hold();
-    path.accept('d', [reading('t', 1)], { settle: () => void order.push('ack') }, undefined, () => void order.push('live'));
+    path.accept(
+      'd',
+      [reading('t', 1)],
+      { settle: () => void order.push('ack') },
+      undefined,
+      () => void order.push('live'),
+    );
     await ticks();
     expect(order).toEqual([]);
     store.release();
