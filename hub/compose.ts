@@ -27,9 +27,6 @@ import { VERSION } from './version.ts';
 
 /** Resolution of all connection deadlines. */
 const WHEEL_TICK_MS = 250;
-/** Messages between clients that may wait for the router before publishers are paused. */
-const ROUTER_HIGH = 10_000;
-const ROUTER_LOW = 1000;
 
 export interface Hub {
   readonly port: number;
@@ -40,8 +37,14 @@ export interface Hub {
   stop(): Promise<void>;
 }
 
+export interface HubOptions {
+  readonly log: Log;
+  /** The hub cannot go on: nothing is acknowledged any more, and only a new process helps. */
+  readonly onFatal?: (error: Error) => void;
+}
+
 /** Joins the implementations to the interfaces and starts the hub. The only file that knows them all. */
-export async function startHub(config: Config, { log }: { readonly log: Log }): Promise<Hub> {
+export async function startHub(config: Config, { log, onFatal }: HubOptions): Promise<Hub> {
   const clock = systemClock;
   const startedMs = clock.now();
   const counters = new Counters();
@@ -49,9 +52,12 @@ export async function startHub(config: Config, { log }: { readonly log: Log }): 
   let phase: 'starting' | 'running' | 'stopping' = 'starting';
 
   const store = new SqliteStore(config.data);
+  store.onDeath = (error) => {
+    log.fatal({ err: error }, 'the store has died');
+    onFatal?.(error);
+  };
   await store.open();
-  const backlogLowBytes = Math.floor(config.backlogHighBytes / 4);
-  const telemetry = new TelemetryPath(store, clock, { ...config, backlogLowBytes }, observer(counters, log));
+  const telemetry = new TelemetryPath(store, clock, config, observer(counters, log));
 
   const tokens = new TokenBook();
   const presence = new PresenceBook(telemetry, clock);
@@ -116,7 +122,7 @@ export async function startHub(config: Config, { log }: { readonly log: Log }): 
     wheel,
     flusher: new Flusher((run) => void setImmediate(run), fault),
   };
-  const gateway = new WebSocketGateway(services, new BacklogGate(clock, pressure(telemetry, router)));
+  const gateway = new WebSocketGateway(services, new BacklogGate(clock, pressure(telemetry, router, config)));
   devices.onGone = (id, why) => {
     gateway.closeDevice(id, why);
     commands.gone(id, why === 'device_deleted');
@@ -191,13 +197,17 @@ async function bootstrap(telemetry: TelemetryPath, tokens: TokenBook, timeUs: nu
   return minted.token;
 }
 
-function pressure(telemetry: TelemetryPath, router: RouterWithSource): Pressure {
+function pressure(
+  telemetry: TelemetryPath,
+  router: RouterWithSource,
+  config: Pick<Config, 'routerHighMessages' | 'routerLowMessages'>,
+): Pressure {
   return {
     get high() {
-      return telemetry.backlog.high || router.backlog > ROUTER_HIGH;
+      return telemetry.backlog.high || router.backlog > config.routerHighMessages;
     },
     get low() {
-      return telemetry.backlog.low && router.backlog < ROUTER_LOW;
+      return telemetry.backlog.low && router.backlog < config.routerLowMessages;
     },
   };
 }

@@ -16,8 +16,6 @@ export interface ProtocolLimits {
   readonly maxSubscriptions: number;
   /** Most QoS 1 messages sent to a client and not yet acknowledged by it; further ones wait in its queue. */
   readonly maxInFlight: number;
-  /** Most messages from a client whose acknowledgement is still owed; the session asks the gateway to pause at this. */
-  readonly maxUnacknowledged: number;
   /** Messages that wait for one session (offline, or its in-flight window full), in number and bytes. */
   readonly maxQueuedMessages: number;
   readonly maxQueuedBytes: number;
@@ -54,7 +52,6 @@ export const DEFAULT_LIMITS: ProtocolLimits = {
   maxClientIdBytes: 256,
   maxSubscriptions: 256,
   maxInFlight: 64,
-  maxUnacknowledged: 2048,
   maxQueuedMessages: 1000,
   maxQueuedBytes: 1024 * 1024,
   maxHeaders: 64,

@@ -187,6 +187,7 @@ export class CommandDesk implements Commands {
     const { device, name } = input;
     if (this.#devices.row(device) === undefined) throw new FleetError('not_found', `there is no device ${device}`);
     if (!NAME.test(name)) throw new FleetError('invalid', 'a command name is 1 to 64 of A-Z a-z 0-9 . _ -');
+    if (name === 'result') throw new FleetError('invalid', 'the name "result" is the last level of answers');
     const params = JSON.stringify(input.params ?? {});
     if (Buffer.byteLength(params) > this.#options.maxCommandBytes) {
       throw new FleetError('invalid', `the parameters are larger than ${this.#options.maxCommandBytes} bytes`);

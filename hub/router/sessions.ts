@@ -223,6 +223,8 @@ class Entry implements Subscriber {
   }
 
   deliver(message: RoutedMessage, matches: readonly Subscription[], qos: Qos): void {
+    // Commands come from the command table alone; what else is on that tree are the device's own results.
+    if (this.deviceId !== null && message.topic.startsWith(`devices/${this.deviceId}/commands/`)) return;
     if (this.session !== null) this.session.forward(message, matches, qos);
     // QoS 0 need not be kept [MQTT-3.1.2-5].
     else if (qos > 0 && !this.state.queue.push({ message, matches, qos })) this.#dropped();

@@ -19,8 +19,12 @@ export interface Store {
   readonly read: StoreReader;
 }
 
-/** `full` and `io` are the disk's doing and pass by themselves; `corrupt` and `version` need a person; `closed` is a late call. */
-export type StoreErrorCode = 'full' | 'io' | 'busy' | 'corrupt' | 'version' | 'locked' | 'closed' | 'internal';
+/**
+ * `full` and `io` are the disk's doing and pass by themselves; `corrupt` and `version` need a person; `closed` is a late
+ * call; `invalid` is a cursor that this store never gave out, the asker's fault.
+ */
+export type StoreErrorCode =
+  'full' | 'io' | 'busy' | 'corrupt' | 'version' | 'locked' | 'closed' | 'internal' | 'invalid';
 
 export class StoreError extends Error {
   override readonly name = 'StoreError';
@@ -31,7 +35,11 @@ export class StoreError extends Error {
   }
 }
 
-/** Readings as columns, so that they cross to the worker by transfer. Row i is (series[i], timeUs[i], value by kind[i]). */
+/**
+ * Readings as columns, so that they cross to the worker by transfer. Row i is (series[i], timeUs[i], value by kind[i]).
+ * `commit` takes the arrays away: they are empty (detached) for the caller from then on, also when it rejects. The store
+ * keeps what it needs to try the same `ReadingColumns` object again. With `count` 0 the arrays are left alone.
+ */
 export interface ReadingColumns {
   readonly count: number;
   readonly series: Uint32Array;
@@ -294,7 +302,12 @@ export interface StoreFacts {
 export interface StoreReader {
   facts(): Promise<StoreFacts>;
   startState(): Promise<StartState>;
-  /** Readings of one device with fromUs ≤ time < toUs in ascending (time, commit order); equal (series, time, value) once. Stops at `limit` or at the time budget: `complete` is false then and `next` goes on. */
+  /**
+   * Readings of one device with fromUs ≤ time < toUs in ascending (time, commit order); equal (series, time, value) once.
+   * At most `limit` (capped at 10,000) come at once. `next` null: there is no more.
+   * There is no index by time, so nothing can be said about order before the whole log was looked at. When `budgetMs` ends
+   * before that: `items` is empty, `complete` is false, and `next` goes on searching where this call stopped.
+   */
   range(query: {
     readonly device: string;
     readonly metric: string | null;
@@ -304,16 +317,19 @@ export interface StoreReader {
     readonly after: string | null;
     readonly budgetMs: number;
   }): Promise<{ readonly items: readonly LogRow[]; readonly next: string | null; readonly complete: boolean }>;
-  /** Raw log rows in commit order with id > afterId, nothing merged. */
+  /** Raw log rows in commit order with id > afterId, nothing merged. `limit` is capped at 10,000. */
   log(afterId: number, limit: number): Promise<readonly LogRow[]>;
+  /** Newest first. `evicted`: how many of this device's were let go since it was created. */
   rejected(device: string, page: PageRequest): Promise<Page<RejectedRow> & { readonly evicted: number }>;
+  /** Newest first. */
   events(device: string, page: PageRequest): Promise<Page<EventRow>>;
   /** Newest first. */
   connections(device: string, page: PageRequest): Promise<Page<ConnectionRow>>;
-  /** Newest first. */
+  /** In the order of creation, newest first. */
   commands(device: string, page: PageRequest & { readonly state: CommandState | null }): Promise<Page<CommandRow>>;
+  /** The history begins with the state at creation, oldest first. */
   command(id: string): Promise<{ readonly command: CommandRow; readonly history: readonly CommandEvent[] } | null>;
-  /** Gaps that HELLO opened. */
+  /** Gaps that HELLO opened, oldest first: [fromSeq, toSeq], both included. */
   gaps(
     device: string,
   ): Promise<

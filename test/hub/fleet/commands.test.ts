@@ -187,6 +187,7 @@ describe('a command', () => {
   it('is refused when the name, the parameters or the times are not what they must be', async () => {
     for (const wrong of [
       { name: 'a/b' },
+      { name: 'result' },
       { name: '' },
       { name: 'x'.repeat(65) },
       { params: 'x'.repeat(99) },

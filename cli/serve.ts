@@ -1,0 +1,63 @@
+import type { Config, FlagValue } from '#hub/config.js';
+import type { Log } from '#hub/observe/log.js';
+import { CliError, print, type CliIo, type ExitCode } from './io.ts';
+import { aborted, stopSignal } from './signals.ts';
+import { startupError } from './startup-error.ts';
+
+/** A started hub, as far as the command line knows it. */
+export interface RunningHub {
+  readonly port: number;
+  /** http or https; the same port speaks ws or wss. */
+  readonly url: string;
+  /** The first API token, at the first start alone. */
+  readonly bootstrapToken: string | null;
+  stop(): Promise<void>;
+}
+
+export interface StartOptions {
+  readonly log: Log;
+  /** The hub cannot go on. */
+  readonly onFatal?: (error: Error) => void;
+}
+
+export type StartHub = (config: Config, options: StartOptions) => Promise<RunningHub>;
+
+/** Runs a hub until SIGINT or SIGTERM. A second signal does not wait for the goodbye. */
+export async function serve(
+  flags: Readonly<Record<string, FlagValue>>,
+  io: CliIo,
+  startHub: StartHub,
+): Promise<ExitCode> {
+  const { resolveConfig } = await import('#hub/config.js');
+  const { createLog } = await import('#hub/observe/log.js');
+  const { VERSION } = await import('#hub/version.js');
+  const { config } = resolveConfig(flags, io.env);
+  const log = createLog(config.logLevel);
+  const stop = stopSignal(io);
+  try {
+    const hub = await start(config, log, startHub);
+    print(io, `muster ${VERSION} listening on ${webSocketUrl(hub.url)} (API and metrics: ${hub.url})`);
+    if (hub.bootstrapToken !== null) print(io, `API token (shown once): ${hub.bootstrapToken}`);
+    if (config.allowAnonymous) print(io, 'anonymous mode: whoever reaches this port may use every topic');
+    await aborted(stop.signal);
+    await hub.stop();
+    return 0;
+  } finally {
+    stop.dispose();
+  }
+}
+
+/** Throws CliError when the hub does not come up. */
+export async function start(config: Config, log: Log, startHub: StartHub): Promise<RunningHub> {
+  try {
+    // Crash loud: a service manager starts it anew, and what was acknowledged is on disk.
+    return await startHub(config, { log, onFatal: () => process.exit(1) });
+  } catch (error) {
+    log.debug({ err: error }, 'cannot start');
+    throw new CliError(`cannot start: ${startupError(error, config)}`);
+  }
+}
+
+export function webSocketUrl(url: string): string {
+  return url.replace(/^http/, 'ws');
+}

@@ -1,0 +1,30 @@
+import type { Clock } from '#hub/clock.js';
+import type { Config } from '#hub/config.js';
+import type { Commands, Devices } from '#hub/fleet/port.js';
+import type { Gateway } from '#hub/gateway/port.js';
+import type { Log } from '#hub/observe/log.js';
+import type { Metrics } from '#hub/observe/metrics.js';
+import type { StoreReader } from '#hub/store/port.js';
+import type { Telemetry } from '#hub/telemetry/port.js';
+import type { ApiLimits } from './limits.ts';
+
+/** What the HTTP interface needs of the hub. */
+export interface HubApi {
+  readonly devices: Devices;
+  readonly commands: Commands;
+  readonly telemetry: Pick<Telemetry, 'latest' | 'health' | 'backlog'>;
+  readonly gateway: Gateway;
+  readonly reader: StoreReader;
+  readonly metrics: Metrics;
+  /** Whose API token this is; null: unknown, revoked, or a token of another kind. Constant time in the secret. */
+  readonly verifyApiToken: (token: string) => { readonly label: string } | null;
+  /** `starting` until devices and tokens are loaded, `stopping` from the first signal on. */
+  readonly phase: () => 'starting' | 'running' | 'stopping';
+  readonly config: Pick<Config, 'rangeBudgetMs' | 'metricsNeedToken' | 'paths'>;
+  readonly limits: ApiLimits;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly version: string;
+  /** Start of this run, milliseconds since 1970. */
+  readonly startedMs: number;
+}

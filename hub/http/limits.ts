@@ -1,0 +1,34 @@
+/** Bounds of the HTTP interface, which protect the hub from its operators' programs. */
+export interface ApiLimits {
+  readonly maxBodyBytes: number;
+  /** Items of one page when the request names no number, and the most it may name. */
+  readonly defaultPageItems: number;
+  readonly maxPageItems: number;
+  /** The same for readings, which are small and many. */
+  readonly defaultPageReadings: number;
+  readonly maxPageReadings: number;
+  /** Rows that one step of the export reads and holds. */
+  readonly exportPageRows: number;
+  /** Longest `?wait=`. */
+  readonly maxWaitSeconds: number;
+  /** Deepest nesting of a command's parameters. */
+  readonly maxParamsDepth: number;
+  /** `Retry-After` of a 503. */
+  readonly retryAfterSeconds: number;
+}
+
+export const API_LIMITS: ApiLimits = {
+  // As large as the largest message to a device (limits.maxMessageBytes).
+  maxBodyBytes: 256 * 1024,
+  defaultPageItems: 100,
+  maxPageItems: 1000,
+  defaultPageReadings: 1000,
+  maxPageReadings: 10_000,
+  // About half a megabyte of text, a few milliseconds of work.
+  exportPageRows: 5000,
+  // Proxies cut silent requests at 60 s.
+  maxWaitSeconds: 60,
+  // The CBOR protocol allows 8 levels, and the message around the parameters is one.
+  maxParamsDepth: 7,
+  retryAfterSeconds: 5,
+};

@@ -1,0 +1,16 @@
+import * as z from 'zod';
+import { check, deviceId } from './validate.ts';
+
+/** What may stand for each `{name}` in a path. */
+const PATH_PARAMETERS: Readonly<Record<string, z.ZodType<string>>> = {
+  device: deviceId,
+  command: z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'a command id is 1 to 64 of A-Z a-z 0-9 -'),
+  key: z.string().regex(/^[0-9a-f]{1,64}$/, 'a key id is hexadecimal: the part between the underscores of mst_…_…'),
+  connection: z.string().min(1).max(128),
+};
+
+/** The parameters of a path, percent-decoded by the router. Throws Problem `invalid`. */
+export function checkPath(params: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {
+  const shape = Object.fromEntries(Object.keys(params).map((name) => [name, PATH_PARAMETERS[name] ?? z.never()]));
+  return check(z.strictObject(shape), params, 'path');
+}

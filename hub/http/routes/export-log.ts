@@ -1,0 +1,99 @@
+import { once } from 'node:events';
+import type { Response } from 'express';
+import * as z from 'zod';
+import type { LogRow, StoreReader } from '#hub/store/port.js';
+import type { ApiLimits } from '../limits.ts';
+import { route, type Route } from '../route.ts';
+import { queryInstant, queryInteger } from '../validate.ts';
+
+const query = z.strictObject({
+  afterId: queryInteger(0, Number.MAX_SAFE_INTEGER).optional(),
+  from: queryInstant.optional(),
+  to: queryInstant.optional(),
+});
+
+/** The log as it is, nothing merged: for backups, and for proving what is on disk. */
+export function exportRoutes(limits: ApiLimits): readonly Route[] {
+  return [
+    route(
+      'GET',
+      '/api/v1/export/log',
+      'All readings in commit order, as NDJSON',
+      { query },
+      async ({ api, query, res }) => {
+        const { afterId = 0, from = 0, to = Infinity } = query;
+        const lastId = await lastLogId(api.reader, afterId);
+        res.status(200).setHeader('content-type', 'application/x-ndjson');
+        const wanted = (row: LogRow): boolean => row.timeUs >= from && row.timeUs < to;
+        await writeLog(res, api.reader, { afterId, lastId, wanted, pageRows: limits.exportPageRows });
+        return null;
+      },
+    ),
+  ];
+}
+
+/**
+ * Writes pages until `lastId`, each only when the client has taken the one before. Stops without a word when the client
+ * goes. The last line says that nothing is missing; an export that broke off has none.
+ */
+async function writeLog(
+  res: Response,
+  reader: StoreReader,
+  span: { afterId: number; lastId: number; wanted: (row: LogRow) => boolean; pageRows: number },
+): Promise<void> {
+  let rows = 0;
+  for (let afterId = span.afterId; afterId < span.lastId;) {
+    const page = await reader.log(afterId, span.pageRows);
+    if (page.length === 0) break;
+    afterId = page.at(-1)!.id;
+    const lines = page.filter((row) => row.id <= span.lastId && span.wanted(row)).map(line);
+    rows += lines.length;
+    if (!(await taken(res, lines.join('')))) return;
+  }
+  res.end(`${JSON.stringify({ end: true, rows })}\n`);
+}
+
+function line({ id, device, metric, timeUs, value }: LogRow): string {
+  return `${JSON.stringify({ id, device, metric, timeUs, value })}\n`;
+}
+
+/** Resolves once the client has room for more: true. False: it is gone. */
+async function taken(res: Response, text: string): Promise<boolean> {
+  if (isGone(res)) return false;
+  // A write can end it, and `close` would then never come again.
+  if (text === '' || res.write(text)) return !isGone(res);
+  if (isGone(res)) return false;
+  const stop = new AbortController();
+  const { signal } = stop;
+  try {
+    await Promise.race([once(res, 'drain', { signal }), once(res, 'close', { signal })]);
+  } finally {
+    stop.abort();
+  }
+  return !isGone(res);
+}
+
+function isGone(res: Response): boolean {
+  return res.destroyed;
+}
+
+/**
+ * Id of the last row that is in the log now, so that an export of a growing log has an end. The reader has no such
+ * question; asking for one row past a guess answers it in some fifty short reads: the guess doubles, then halves.
+ */
+async function lastLogId(reader: StoreReader, afterId: number): Promise<number> {
+  // The last id is never below `low`; when asked, nothing was past `high`.
+  let low = afterId;
+  let high = Number.MAX_SAFE_INTEGER;
+  for (let step = 1; low < high;) {
+    const guess = Math.min(low + step, low + Math.floor((high - low) / 2));
+    const [row] = await reader.log(guess, 1);
+    if (row === undefined) {
+      high = guess;
+    } else {
+      low = row.id;
+      step *= 2;
+    }
+  }
+  return low;
+}

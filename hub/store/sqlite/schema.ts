@@ -1,0 +1,146 @@
+/**
+ * The tables, version 1. `PRAGMA user_version` holds the version; `migrations.ts` brings a folder up to date.
+ *
+ * `log` is append-only: what an ack waits for is one insert at the end of one table, and no index is kept on it (one keyed by
+ * series and time fell to a quarter of the speed within 1.5 million rows). The kind of a value is its type in SQLite:
+ * REAL is a number, INTEGER 0 or 1 a boolean, TEXT a string; `ANY` in a STRICT table keeps it as it was bound.
+ *
+ * `log.id` is the commit order and is never given twice. SQLite takes the largest id present + 1, so this holds as
+ * long as the row with the largest id stays: the sealer that will move old rows into blocks must leave it. (AUTOINCREMENT would say
+ * it without that rule, for one more row written in every insert.) Blocks come as a migration with tables of their own.
+ *
+ * `connections` outlive their device, and `epochs` outlives them: an epoch is never given twice to one device id.
+ * `kept` counts the rows of the bounded lists, so that no write has to count them. Device '' is the sum over all.
+ */
+export const SCHEMA_1 = `
+CREATE TABLE series (
+  id INTEGER PRIMARY KEY,
+  device TEXT NOT NULL,
+  metric TEXT NOT NULL,
+  UNIQUE (device, metric)
+) STRICT;
+
+CREATE TABLE log (
+  id INTEGER PRIMARY KEY,
+  series INTEGER NOT NULL,
+  time_us INTEGER NOT NULL,
+  value ANY NOT NULL
+) STRICT;
+
+CREATE TABLE devices (
+  id TEXT PRIMARY KEY,
+  name TEXT,
+  protocols TEXT,
+  disabled INTEGER NOT NULL,
+  created_us INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE tokens (
+  key_id TEXT PRIMARY KEY,
+  hash BLOB NOT NULL,
+  kind TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  created_us INTEGER NOT NULL
+) STRICT;
+CREATE INDEX tokens_subject ON tokens (subject, kind);
+
+CREATE TABLE epochs (
+  device TEXT PRIMARY KEY,
+  epoch INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE connections (
+  device TEXT NOT NULL,
+  epoch INTEGER NOT NULL,
+  protocol TEXT NOT NULL,
+  address TEXT NOT NULL,
+  client_id TEXT NOT NULL,
+  connected_us INTEGER NOT NULL,
+  disconnected_us INTEGER,
+  reason TEXT,
+  initiator TEXT,
+  detail TEXT,
+  PRIMARY KEY (device, epoch)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX connections_open ON connections (device) WHERE disconnected_us IS NULL;
+
+CREATE TABLE streams (
+  device TEXT NOT NULL,
+  stream TEXT NOT NULL,
+  mark INTEGER NOT NULL,
+  used INTEGER NOT NULL,
+  PRIMARY KEY (device, stream)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE gaps (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  device TEXT NOT NULL,
+  stream TEXT NOT NULL,
+  from_seq INTEGER NOT NULL,
+  to_seq INTEGER NOT NULL,
+  time_us INTEGER NOT NULL
+) STRICT;
+CREATE INDEX gaps_device ON gaps (device, id);
+
+CREATE TABLE commands (
+  n INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  device TEXT NOT NULL,
+  name TEXT NOT NULL,
+  params TEXT NOT NULL,
+  state TEXT NOT NULL,
+  created_us INTEGER NOT NULL,
+  expires_us INTEGER NOT NULL,
+  response_timeout_ms INTEGER NOT NULL,
+  sent_us INTEGER,
+  received_us INTEGER,
+  finished_us INTEGER,
+  attempts INTEGER NOT NULL,
+  result TEXT,
+  late_status TEXT,
+  late_result TEXT
+) STRICT;
+CREATE INDEX commands_device ON commands (device, n);
+CREATE INDEX commands_state ON commands (device, state, n);
+CREATE INDEX commands_unfinished ON commands (n) WHERE state IN ('queued', 'sent', 'received');
+
+CREATE TABLE command_history (
+  command INTEGER NOT NULL REFERENCES commands (n) ON DELETE CASCADE,
+  step INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  time_us INTEGER NOT NULL,
+  detail TEXT,
+  PRIMARY KEY (command, step)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE rejected (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  device TEXT NOT NULL,
+  time_us INTEGER NOT NULL,
+  protocol TEXT NOT NULL,
+  topic TEXT NOT NULL,
+  content_type TEXT,
+  payload BLOB NOT NULL,
+  code TEXT NOT NULL,
+  message TEXT NOT NULL
+) STRICT;
+CREATE INDEX rejected_device ON rejected (device, id);
+
+CREATE TABLE events (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  device TEXT NOT NULL,
+  time_us INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  content_type TEXT,
+  payload BLOB NOT NULL
+) STRICT;
+CREATE INDEX events_device ON events (device, id);
+
+CREATE TABLE kept (
+  list TEXT NOT NULL,
+  device TEXT NOT NULL,
+  kept INTEGER NOT NULL,
+  evicted INTEGER NOT NULL,
+  PRIMARY KEY (list, device)
+) STRICT, WITHOUT ROWID;
+`;

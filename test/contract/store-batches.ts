@@ -1,0 +1,160 @@
+import type { Value } from '#protocols/reading.js';
+import type {
+  CommandRow,
+  ControlWrite,
+  DeviceRow,
+  LogRow,
+  ReadingColumns,
+  SequencedMessage,
+  SeriesRow,
+  Store,
+  WriteBatch,
+} from '#hub/store/port.js';
+import { VALUE_BOOLEAN, VALUE_NUMBER, VALUE_STRING } from '#hub/store/port.js';
+
+/** Batches as tests write them. */
+
+export type TestReading = readonly [series: number, timeUs: number, value: Value];
+
+export function columns(readings: readonly TestReading[]): ReadingColumns {
+  const count = readings.length;
+  // One row more than is used, as in columns that grow.
+  const rows = {
+    count,
+    series: new Uint32Array(count + 1),
+    timeUs: new Float64Array(count + 1),
+    kind: new Uint8Array(count + 1),
+    number: new Float64Array(count + 1),
+    texts: [] as string[],
+  };
+  readings.forEach(([series, timeUs, value], row) => {
+    rows.series[row] = series;
+    rows.timeUs[row] = timeUs;
+    rows.kind[row] =
+      typeof value === 'number' ? VALUE_NUMBER : typeof value === 'string' ? VALUE_STRING : VALUE_BOOLEAN;
+    rows.number[row] = typeof value === 'string' ? rows.texts.push(value) - 1 : Number(value);
+  });
+  return rows;
+}
+
+export function batch(
+  parts: {
+    newSeries?: readonly SeriesRow[];
+    readings?: readonly TestReading[];
+    sequenced?: readonly SequencedMessage[];
+    control?: readonly ControlWrite[];
+  } = {},
+): WriteBatch {
+  const { newSeries = [], readings = [], sequenced = [], control = [] } = parts;
+  return { newSeries, rows: columns(readings), sequenced, control };
+}
+
+export function series(id: number, device = 'd1', metric = `m${id}`): SeriesRow {
+  return { id, device, metric };
+}
+
+export function message(
+  seq: number,
+  firstRow: number,
+  endRow: number,
+  more: Partial<SequencedMessage> = {},
+): SequencedMessage {
+  return { device: 'd1', stream: 's', seq, firstRow, endRow, control: null, ...more };
+}
+
+export function device(id: string, more: Partial<DeviceRow> = {}): DeviceRow {
+  return { id, name: null, protocols: null, disabled: false, createdUs: 1000, ...more };
+}
+
+export function command(id: string, more: Partial<CommandRow> = {}): CommandRow {
+  return {
+    id,
+    device: 'd1',
+    name: 'blink',
+    params: '{}',
+    state: 'queued',
+    createdUs: 1000,
+    expiresUs: 61_000_000,
+    responseTimeoutMs: 30_000,
+    sentUs: null,
+    receivedUs: null,
+    finishedUs: null,
+    attempts: 0,
+    result: null,
+    lateStatus: null,
+    lateResult: null,
+    ...more,
+  };
+}
+
+export function createDevice(id: string): ControlWrite {
+  return { op: 'device.create', device: device(id) };
+}
+
+export function openConnection(id: string, timeUs = 5000): ControlWrite {
+  return { op: 'connection.open', device: id, protocol: 'mqtt', address: '127.0.0.1', clientId: `c-${id}`, timeUs };
+}
+
+export function openStream(
+  nextSeq: number,
+  more: Partial<Extract<ControlWrite, { op: 'stream.open' }>> = {},
+): ControlWrite {
+  return { op: 'stream.open', device: 'd1', stream: 's', nextSeq, maxStreams: 8, timeUs: 9000, ...more };
+}
+
+export function addRejected(id: string, text: string, keepPerDevice = 100, keepInAll = 1000): ControlWrite {
+  const rejected = {
+    device: id,
+    timeUs: 7000,
+    protocol: 'mqtt',
+    topic: `devices/${id}/telemetry`,
+    contentType: null,
+    payload: Buffer.from(text),
+    code: 'malformed_payload' as const,
+    message: 'not JSON',
+  };
+  return { op: 'rejected.add', rejected, keepPerDevice, keepInAll };
+}
+
+export function addEvent(id: string, name: string, keepPerDevice = 100): ControlWrite {
+  const event = { device: id, timeUs: 8000, name, contentType: 'application/json', payload: Buffer.from(`"${name}"`) };
+  return { op: 'event.add', event, keepPerDevice };
+}
+
+/** The whole log, by pages. */
+export async function wholeLog(store: Store, pageRows = 10_000): Promise<LogRow[]> {
+  const rows: LogRow[] = [];
+  for (;;) {
+    const page = await store.read.log(rows.at(-1)?.id ?? 0, pageRows);
+    if (page.length === 0) return rows;
+    rows.push(...page);
+  }
+}
+
+/** Everything a range query gives, page by page, searching on where a budget ended. */
+export async function wholeRange(
+  store: Store,
+  query: Partial<Parameters<Store['read']['range']>[0]> = {},
+): Promise<{ rows: LogRow[]; pages: number[]; incomplete: number }> {
+  const rows: LogRow[] = [];
+  const pages: number[] = [];
+  let incomplete = 0;
+  let after: string | null = null;
+  do {
+    const page: Awaited<ReturnType<Store['read']['range']>> = await store.read.range({
+      device: 'd1',
+      metric: null,
+      fromUs: 0,
+      toUs: Number.MAX_SAFE_INTEGER,
+      limit: 1000,
+      budgetMs: 1000,
+      ...query,
+      after,
+    });
+    rows.push(...page.items);
+    if (page.complete) pages.push(page.items.length);
+    else incomplete++;
+    after = page.next;
+  } while (after !== null);
+  return { rows, pages, incomplete };
+}

@@ -1,0 +1,131 @@
+import Database from 'better-sqlite3';
+import { once } from 'node:events';
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { SqliteStore } from '#hub/store/sqlite/index.js';
+import { migrate, SCHEMA_VERSION } from '#hub/store/sqlite/migrations.js';
+import { assertDurable, checkVersion } from '#hub/store/sqlite/open.js';
+import { batch, series, wholeLog } from '../../contract/store-batches.ts';
+import { openStore, startProgram, temporaryFolder } from './folders.ts';
+
+function permissions(path: string): string {
+  return (statSync(path).mode & 0o777).toString(8);
+}
+
+describe('opening', () => {
+  it('makes the folder and its files for their owner alone', async () => {
+    const folder = join(temporaryFolder(), 'deep', 'data');
+    const store = await openStore(folder);
+    await store.commit(batch({ newSeries: [series(1)] }));
+    expect(permissions(folder)).toBe('700');
+    const files = readdirSync(folder).sort();
+    expect(files).toEqual(['muster.db', 'muster.db-shm', 'muster.db-wal', 'muster.lock']);
+    expect(files.map((file) => permissions(join(folder, file)))).toEqual(['600', '600', '600', '600']);
+  });
+
+  it('commits with synchronous=FULL on a write-ahead log, as the writing connection says', async () => {
+    const store = await openStore(temporaryFolder());
+    expect(await store.read.facts()).toMatchObject({ engine: 'sqlite', synchronous: 2, journalMode: 'wal' });
+  });
+
+  it('refuses when SQLite would not take that', () => {
+    const facts = { engine: 'sqlite', version: '3.54.1', synchronous: 2, journalMode: 'wal' };
+    expect(() => assertDurable(facts)).not.toThrow();
+    expect(() => assertDurable({ ...facts, synchronous: 1 })).toThrow(/synchronous 1/);
+    expect(() => assertDurable({ ...facts, journalMode: 'delete' })).toThrow(/journal delete/);
+  });
+
+  it.each([
+    ['3.51.3', true],
+    ['3.51.4', true],
+    ['3.52.0', true],
+    ['4.0.0', true],
+    ['3.51.2', false],
+    ['3.50.9', false],
+    ['3.9.10', false],
+    ['3.51', false],
+  ])('with SQLite %s: %s', (version, taken) => {
+    if (taken) expect(() => checkVersion(version)).not.toThrow();
+    else expect(() => checkVersion(version)).toThrow(expect.objectContaining({ code: 'version' }));
+  });
+
+  it('can be done again after a close, and everything is there', async () => {
+    const folder = temporaryFolder();
+    const store = await openStore(folder);
+    await store.commit(batch({ newSeries: [series(1)], readings: [[1, 10, 'kept']] }));
+    await store.close();
+    expect(existsSync(join(folder, 'muster.db-wal'))).toBe(false);
+    await store.open();
+    expect((await wholeLog(store)).map(({ value }) => value)).toEqual(['kept']);
+  });
+
+  it('refuses a file that is no database', async () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'muster.db'), 'this is a text file'.repeat(100));
+    const store = new SqliteStore(folder);
+    await expect(store.open()).rejects.toMatchObject({
+      code: 'corrupt',
+      message: expect.stringContaining('restore the data folder from a backup'),
+    });
+  });
+
+  it('refuses a folder that cannot be made', async () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'file'), '');
+    await expect(new SqliteStore(join(folder, 'file', 'data')).open()).rejects.toMatchObject({ code: 'io' });
+  });
+});
+
+describe('the schema version', () => {
+  it('is refused when it is newer than this program, and nothing is changed', async () => {
+    const folder = temporaryFolder();
+    await (await openStore(folder)).close();
+    const db = new Database(join(folder, 'muster.db'));
+    expect(db.pragma('user_version', { simple: true })).toBe(SCHEMA_VERSION);
+    db.pragma(`user_version = ${SCHEMA_VERSION + 1}`);
+    db.close();
+    await expect(new SqliteStore(folder).open()).rejects.toMatchObject({
+      code: 'version',
+      message: expect.stringMatching(/schema version 2, .* up to 1: run the newer Muster/),
+    });
+  });
+
+  it('rises step by step, and a step that fails leaves nothing behind', () => {
+    const db = new Database(':memory:');
+    migrate(db, ['CREATE TABLE a (x)']);
+    expect(() => migrate(db, ['CREATE TABLE a (x)', 'CREATE TABLE b (x)', 'CREATE TABLE c (x); oops'])).toThrow(/oops/);
+    expect(db.pragma('user_version', { simple: true })).toBe(2);
+    expect(db.prepare('SELECT name FROM sqlite_schema ORDER BY name').pluck().all()).toEqual(['a', 'b']);
+    migrate(db, ['CREATE TABLE a (x)', 'CREATE TABLE b (x)', 'CREATE TABLE c (x)']);
+    expect(db.pragma('user_version', { simple: true })).toBe(3);
+  });
+});
+
+describe('the lock on the data folder', () => {
+  it('keeps out a second process until the first one dies, however it dies', async () => {
+    const folder = temporaryFolder();
+    const holder = startProgram('lock-holder.ts', folder);
+    await once(holder.stdout, 'data');
+    const store = new SqliteStore(folder, { lockWaitMs: 50 });
+    await expect(store.open()).rejects.toMatchObject({
+      code: 'locked',
+      message: expect.stringContaining('in use by another running hub'),
+    });
+    holder.kill('SIGKILL');
+    await once(holder, 'close');
+    await store.open();
+    await store.close();
+  });
+
+  it('keeps out a second store of the same process, and the first one works on', async () => {
+    const folder = temporaryFolder();
+    const first = await openStore(folder);
+    for (let attempt = 0; attempt < 2; attempt++) {
+      await expect(new SqliteStore(folder, { lockWaitMs: 10 }).open()).rejects.toMatchObject({ code: 'locked' });
+    }
+    await first.commit(batch({ newSeries: [series(1)] }));
+    await first.close();
+    await openStore(folder);
+  });
+});
