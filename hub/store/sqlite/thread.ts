@@ -145,14 +145,11 @@ export class Thread<Requests> {
   }
 
   #die(why: string): void {
-    if (this.#dead !== null) return;
-    const dead = new StoreError(
-      'internal',
-      `The ${this.#name} thread of the store has ended (${why}): restart the hub.`,
-    );
-    this.#dead = dead;
+    const onPurpose = this.#dead !== null;
+    const text = `The ${this.#name} thread of the store has ended (${why}): restart the hub.`;
+    const dead = (this.#dead ??= new StoreError('internal', text));
     for (const { reject } of this.#waiting.values()) reject(new CallError(dead, null));
     this.#waiting.clear();
-    this.#onDeath(dead);
+    if (!onPurpose) this.#onDeath(dead);
   }
 }
