@@ -160,7 +160,8 @@ async function startMuster(): Promise<Subject> {
     '--log-level',
     'error',
   ];
-  const args = ['--conditions=muster-source', cli, 'serve', '--port', String(port), '--data', data, ...flags];
+  // The flags of the npm script that runs this are those of `npm run muster`.
+  const args = [...process.execArgv, cli, 'serve', '--port', String(port), '--data', data, ...flags];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
   await listening(port);
   return {

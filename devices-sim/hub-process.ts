@@ -148,7 +148,8 @@ export class HubProcess {
 function ownCommand(): readonly string[] {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const main = fileURLToPath(new URL(`../cli/main.${extension}`, import.meta.url));
-  return extension === 'ts' ? [process.execPath, '--conditions=muster-source', main] : [process.execPath, main];
+  // The hub runs with the flags of this process, as the npm script gives them.
+  return [process.execPath, ...process.execArgv, main];
 }
 
 function freePort(): Promise<number> {
