@@ -17,24 +17,25 @@ export interface Handshake {
   readonly unreadable: boolean;
 }
 
+/** What stands before the path when a request names the whole address, as through a proxy (RFC 6455, 4.2.1). */
+const ABSOLUTE = /^https?:\/\/[^/?]*/i;
+
 export function readHandshake(request: IncomingMessage): Handshake {
-  const url = request.url ?? '/';
+  const url = (request.url ?? '').replace(ABSOLUTE, '');
   const cut = url.indexOf('?');
   const path = cut < 0 ? url : url.slice(0, cut);
-  const tokens: string[] = [];
-  const queried = cut < 0 ? null : new URLSearchParams(url.slice(cut + 1)).get('access_token');
-  if (queried !== null && queried !== '') tokens.push(queried);
+  const tokens = cut < 0 ? [] : new URLSearchParams(url.slice(cut + 1)).getAll('access_token');
   const authorization = request.headers.authorization;
   const token = authorization === undefined ? null : tokenOf(authorization);
   if (token !== null) tokens.push(token);
   return {
-    path,
+    path: path === '' ? '/' : path,
     address: addressOf(request),
     offered: request.headers['sec-websocket-protocol'] ?? null,
     origin: request.headers.origin ?? null,
     host: request.headers.host ?? null,
     userAgent: request.headers['user-agent'] ?? null,
-    tokens,
+    tokens: tokens.filter((text) => text !== ''),
     unreadable: authorization !== undefined && token === null,
   };
 }
@@ -82,9 +83,15 @@ export function identifyHandshake(handshake: Handshake, identity: Identity): Han
   return { ok: true, principal };
 }
 
-/** Requests without Origin are no browser's. A browser's must come from this host or from the list (`*`: from anywhere). */
+/**
+ * Requests without Origin are no browser's. A browser's must come from this host or from the list (`*`: from anywhere).
+ * Host is read under the scheme of the origin: it may name the default port, as Paho's does, which an origin never shows.
+ */
 export function originAllowed(handshake: Handshake, allowed: readonly string[]): boolean {
   const { origin, host } = handshake;
   if (origin === null || allowed.includes('*') || allowed.includes(origin)) return true;
-  return host !== null && URL.canParse(origin) && new URL(origin).host === host;
+  if (host === null || !URL.canParse(origin)) return false;
+  const { protocol, host: from } = new URL(origin);
+  const here = `${protocol}//${host}`;
+  return from !== '' && URL.canParse(here) && new URL(here).host === from;
 }

@@ -256,7 +256,10 @@ export class HubSession implements SessionHost, CommandSink {
     connections.holderOf(holder)?.takenOver();
     const { state, resumed } = sessions.open(key, request.persistent);
     this.#identity = { principal, clientId, key, epoch };
-    this.#inbound = new Inbound(this.#services.inbound, principal, this.#connection.subprotocol.family);
+    const connection = this.#connection;
+    this.#inbound = new Inbound(this.#services.inbound, principal, connection.subprotocol.family, (piece) =>
+      connection.run(piece),
+    );
     connections.hold(holder, this.#connection);
     if (principal.kind === 'device') presence.begin(principal.id, epoch, this.#connection.subprotocol.family);
     this.#connection.identified();

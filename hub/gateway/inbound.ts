@@ -50,13 +50,16 @@ export class Inbound {
   readonly #services: InboundServices;
   readonly #principal: Principal;
   readonly #protocol: string;
+  readonly #run: (piece: () => void) => void;
   /** Devices publish on one topic, mostly. */
   #route: Route | null = null;
 
-  constructor(services: InboundServices, principal: Principal, protocol: string) {
+  /** `run`: for what happens after the call that caused it; what the piece throws ends the connection and nothing else. */
+  constructor(services: InboundServices, principal: Principal, protocol: string, run: (piece: () => void) => void) {
     this.#services = services;
     this.#principal = principal;
     this.#protocol = protocol;
+    this.#run = run;
   }
 
   /** Hot path. */
@@ -142,10 +145,7 @@ export class Inbound {
 
   progress(commandId: string, progress: CommandProgress, pending: Pending, unknown: () => void): void {
     this.#services.commands.progress(this.#principal.id, commandId, progress).then(
-      (known) => {
-        if (known === 'stored') pending.settle(STORED);
-        else unknown();
-      },
+      (known) => this.#run(known === 'stored' ? () => pending.settle(STORED) : unknown),
       () => {
         // The hub stops with a disk that refuses: not acknowledged, so the device says it again.
       },
@@ -247,10 +247,9 @@ export class Inbound {
     const settle = this.#thenForward(pending, messageOf(route.topic, kept));
     this.#services.commands.progress(route.device!, commandId, progress).then(
       (known) => {
-        if (known === 'stored') settle.settle(STORED);
-        else if (this.#principal.kind === 'device') {
+        const reject = (): void =>
           this.#reject(route, kept, 'unknown_command', REJECT_CODES.unknown_command, pending, position);
-        }
+        this.#run(known === 'stored' ? () => settle.settle(STORED) : reject);
       },
       () => {
         // As in `progress`.

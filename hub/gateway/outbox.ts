@@ -77,8 +77,11 @@ export class Outbox {
   send(unit: Uint8Array | string): void {
     if (this.#state !== 'open') return;
     const bytes = typeof unit === 'string' ? Buffer.byteLength(unit) : unit.length;
+    const { highWaterBytes } = this.#limits;
+    // A burst is no congestion: only what the kernel does not take at once counts against a client that reads.
+    if (!this.#congested && this.queuedBytes + bytes > highWaterBytes) this.flush();
     const queued = this.queuedBytes + bytes;
-    if (queued > this.#limits.highWaterBytes) this.#congested = true;
+    if (queued > highWaterBytes) this.#congested = true;
     if (queued > this.#limits.maxBytes) {
       this.#drop('overflowing');
       this.#flusher.add(this);

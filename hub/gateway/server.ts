@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createHttpServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 
 /** A request line and headers larger than this are refused by Node with 431. */
@@ -17,11 +17,19 @@ export interface ListenOptions {
 
 /** The one port: http and ws, or https and wss with a certificate. Not listening yet. */
 export function createPort(options: ListenOptions, handler: RequestListener): Server {
-  const common = { maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: HEADERS_TIMEOUT_MS };
+  const common = { maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: HEADERS_TIMEOUT_MS, shouldUpgradeCallback };
   const { tlsCert, tlsKey } = options;
   if (tlsCert === null || tlsKey === null) return createHttpServer(common, handler);
   const tls = { cert: readPem(tlsCert, 'tlsCert'), key: readPem(tlsKey, 'tlsKey'), minVersion: 'TLSv1.2' as const };
   return createHttpsServer({ ...common, ...tls }, handler);
+}
+
+/**
+ * Other upgrades are not served, so they are ordinary requests (RFC 9110, 7.8): Java's HttpClient and `curl --http2` ask
+ * for h2c with every one. Node before 24.9 does not ask, and the gateway then refuses them.
+ */
+function shouldUpgradeCallback(request: IncomingMessage): boolean {
+  return request.headers.upgrade?.toLowerCase() === 'websocket';
 }
 
 /** Resolves with the port once it listens. Rejects with words when the address is taken or not allowed. */

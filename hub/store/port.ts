@@ -320,6 +320,8 @@ export interface StoreReader {
   /** Raw log rows in commit order with id > afterId, nothing merged. `limit` is capped at 10,000. */
   log(afterId: number, limit: number): Promise<readonly LogRow[]>;
   /** Newest first. `evicted`: how many of this device's were let go since it was created. */
+  /** Id of the last log row; 0: the log is empty. */
+  lastLogId(): Promise<number>;
   rejected(device: string, page: PageRequest): Promise<Page<RejectedRow> & { readonly evicted: number }>;
   /** Newest first. */
   events(device: string, page: PageRequest): Promise<Page<EventRow>>;

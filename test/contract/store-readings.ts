@@ -26,6 +26,7 @@ export function storeReadings({ make }: StoreUnderTest): void {
   describe('readings', () => {
     it('gives every value back as it was, with its kind', async () => {
       const store = await make();
+      expect(await store.read.lastLogId()).toBe(0);
       await store.commit(
         batch({
           newSeries: [series(1, 'd1', 'temperature')],
@@ -33,6 +34,7 @@ export function storeReadings({ make }: StoreUnderTest): void {
         }),
       );
       const rows = await wholeLog(store);
+      expect(await store.read.lastLogId()).toBe(rows.at(-1)!.id);
       expect(rows.map(({ value }) => value)).toEqual(ODD_VALUES);
       expect(rows[0]).toEqual({
         id: rows[0]!.id,

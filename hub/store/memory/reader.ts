@@ -72,6 +72,10 @@ export class MemoryReader implements StoreReader {
     });
   }
 
+  lastLogId(): Promise<number> {
+    return this.#answer(() => this.#tables.log.length);
+  }
+
   rejected(device: string, page: PageRequest): Promise<Page<RejectedRow> & { readonly evicted: number }> {
     return this.#answer(() => ({
       ...newestFirst(

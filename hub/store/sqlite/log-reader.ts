@@ -12,6 +12,7 @@ export interface SeriesName {
 export class LogReader {
   readonly #rows: Statement<[number, number], RawReading>;
   readonly #series: Statement<[number], SeriesName>;
+  readonly #last: Statement<[], { readonly id: number }>;
   /** A series never changes its name, so these stay right for ever. */
   readonly #names = new Map<number, SeriesName>();
 
@@ -21,7 +22,12 @@ export class LogReader {
         "SELECT id, series, time_us, value, typeof(value) = 'integer' FROM log WHERE id > ? ORDER BY id LIMIT ?",
       )
       .raw();
+    this.#last = db.prepare('SELECT id FROM log ORDER BY id DESC LIMIT 1');
     this.#series = db.prepare('SELECT device, metric FROM series WHERE id = ?');
+  }
+
+  lastId(): number {
+    return this.#last.get()?.id ?? 0;
   }
 
   read(afterId: number, limit: number): ReadingPage {

@@ -20,6 +20,7 @@ export interface ReaderRequests {
   startState: null;
   range: Parameters<StoreReader['range']>[0];
   log: { readonly afterId: number; readonly limit: number };
+  lastLogId: null;
   rejected: { readonly device: string; readonly page: PageRequest };
   events: { readonly device: string; readonly page: PageRequest };
   connections: { readonly device: string; readonly page: PageRequest };
@@ -77,6 +78,7 @@ serve<ReaderRequests>({
     const page = await ask(({ log }) => log.read(afterId, limit));
     return new Answer(page, buffersOfPage(page));
   },
+  lastLogId: () => answer(({ log }) => log.lastId()),
   rejected: ({ device, page }) => answer(({ lists }) => lists.rejected(device, page)),
   events: ({ device, page }) => answer(({ lists }) => lists.events(device, page)),
   connections: ({ device, page }) => answer(({ lists }) => lists.connections(device, page)),

@@ -47,6 +47,10 @@ export class SqliteReader implements StoreReader {
     return unpackReadings(await this.#ask<ReadingPage>('log', { afterId, limit }));
   }
 
+  lastLogId(): Promise<number> {
+    return this.#ask('lastLogId', null);
+  }
+
   rejected(device: string, page: PageRequest): Promise<Page<RejectedRow> & { readonly evicted: number }> {
     return this.#ask('rejected', { device, page });
   }

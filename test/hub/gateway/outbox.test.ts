@@ -214,6 +214,15 @@ describe('outbox', () => {
       expect(outbox.congested).toBe(true);
     });
 
+    test('a burst that the sink takes at once is no congestion, however much it is in one tick', () => {
+      const outbox = make('stream', { gatherBytes: 100 });
+      for (let i = 0; i < 10; i++) outbox.send(bytes('x'.repeat(60)));
+      expect(outbox.congested).toBe(false);
+      endTick();
+      expect(sink.texts).toEqual(Array.from({ length: 10 }, () => ['x'.repeat(60)]));
+      expect(events).toEqual([]);
+    });
+
     test('writable once, when the sink has drained to below the low-water mark', () => {
       const outbox = make('stream');
       sink.takes = false;

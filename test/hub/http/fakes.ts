@@ -157,6 +157,7 @@ export class FakeHub implements HubApi {
     startState: () => Promise.reject(new Error('not used')),
     range: async (query) =>
       this.#note('range', query, { items: this.log_.slice(0, query.limit), next: null, complete: true }),
+    lastLogId: async () => this.log_.at(-1)?.id ?? 0,
     log: async (afterId, limit) => this.log_.filter((row) => row.id > afterId).slice(0, limit),
     rejected: async (_, page) =>
       this.#note('rejected', page, {
