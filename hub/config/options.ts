@@ -145,6 +145,13 @@ export const OPTIONS = {
     'longest time that a socket is not read before it is closed as overloaded',
     'long enough for a slow disk to recover, short enough that a device tries another way',
   ),
+  maxMessagesPerSecond: count(
+    'messages',
+    0,
+    [0, 1_000_000],
+    'messages a second of one connection, above which it is read more slowly; 0: no limit',
+    "off: nothing is lost or refused by a limit, but what a device may send is the fleet owner's to say",
+  ),
   outboxHighWaterBytes: bytes(
     64 * KIB,
     KIB,

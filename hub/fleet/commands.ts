@@ -4,7 +4,7 @@ import type { Clock } from '#hub/clock.js';
 import type { CommandEvent, CommandRow, CommandState, StartState, StoreReader } from '#hub/store/port.js';
 import type { Telemetry } from '#hub/telemetry/port.js';
 import { Deadlines } from './deadlines.ts';
-import { unavailable, type DeviceBook } from './devices.ts';
+import { mustBeWritable, writeNow, type DeviceBook } from './devices.ts';
 import { FleetError, type CommandInput, type Commands } from './port.ts';
 
 export interface CommandOptions {
@@ -88,7 +88,7 @@ export class CommandDesk implements Commands {
 
   async create(input: CommandInput): Promise<CommandRow> {
     const row = this.#validated(input);
-    const result = await this.#telemetry.write({ op: 'command.create', command: row }).catch(unavailable);
+    const result = await writeNow(this.#telemetry, { op: 'command.create', command: row });
     if (!result.ok) throw new FleetError('unavailable', result.message);
     this.#adopt(row);
     this.offer(row.device);
@@ -124,6 +124,7 @@ export class CommandDesk implements Commands {
     if (live === undefined || (state !== 'queued' && state !== 'sent')) {
       throw new FleetError('conflict', `the command is ${state}; only a queued or sent one can be cancelled`);
     }
+    mustBeWritable(this.#telemetry);
     return this.#finish(live, 'cancelled', null, null);
   }
 

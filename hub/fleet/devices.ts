@@ -1,7 +1,6 @@
 import { isDeviceId } from '#protocols/principal.js';
 import type { Clock } from '#hub/clock.js';
-import type { DeviceRow, StartState } from '#hub/store/port.js';
-import { StoreError } from '#hub/store/port.js';
+import { StoreError, type ControlResult, type ControlWrite, type DeviceRow, type StartState } from '#hub/store/port.js';
 import type { Telemetry } from '#hub/telemetry/port.js';
 import { FleetError, type Devices, type DeviceView } from './port.ts';
 import type { PresenceBook } from './presence.ts';
@@ -115,7 +114,7 @@ export class DeviceBook implements Devices {
   ): Promise<DeviceView> {
     this.#must(id);
     checkName(change.name);
-    const result = await this.#telemetry.write({ op: 'device.update', id, ...change }).catch(unavailable);
+    const result = await writeNow(this.#telemetry, { op: 'device.update', id, ...change });
     if (!result.ok) throw new FleetError('not_found', `there is no device ${id}`);
     const row = { ...this.#must(id), ...change };
     this.#rows.set(id, row);
@@ -125,7 +124,7 @@ export class DeviceBook implements Devices {
 
   async remove(id: string): Promise<void> {
     this.#must(id);
-    const result = await this.#telemetry.write({ op: 'device.delete', id }).catch(unavailable);
+    const result = await writeNow(this.#telemetry, { op: 'device.delete', id });
     if (!result.ok) throw new FleetError('not_found', `there is no device ${id}`);
     this.#rows.delete(id);
     this.#sorted = null;
@@ -137,7 +136,7 @@ export class DeviceBook implements Devices {
   async issueToken(id: string): Promise<{ keyId: string; token: string }> {
     this.#must(id);
     const minted = mintToken('device', id, this.#nowUs());
-    const result = await this.#telemetry.write({ op: 'token.create', token: minted.row }).catch(unavailable);
+    const result = await writeNow(this.#telemetry, { op: 'token.create', token: minted.row });
     if (!result.ok) throw new FleetError('unavailable', result.message);
     // It may have been deleted while the token was written.
     this.#must(id);
@@ -154,7 +153,7 @@ export class DeviceBook implements Devices {
   async revokeToken(id: string, keyId: string): Promise<void> {
     const known = this.tokens(id).some((token) => token.keyId === keyId);
     if (!known) throw new FleetError('not_found', `device ${id} has no token ${keyId}`);
-    await this.#telemetry.write({ op: 'token.delete', keyId }).catch(unavailable);
+    await writeNow(this.#telemetry, { op: 'token.delete', keyId });
     this.#tokens.remove(keyId);
   }
 
@@ -177,7 +176,7 @@ export class DeviceBook implements Devices {
     const row: DeviceRow = { id, name, protocols, disabled: false, createdUs: this.#nowUs() };
     this.#creating.add(id);
     try {
-      const result = await this.#telemetry.write({ op: 'device.create', device: row }).catch(unavailable);
+      const result = await writeNow(this.#telemetry, { op: 'device.create', device: row });
       if (!result.ok) throw new FleetError(result.code === 'exists' ? 'exists' : 'unavailable', result.message);
     } finally {
       this.#creating.delete(id);
@@ -202,10 +201,22 @@ export class DeviceBook implements Devices {
   }
 }
 
-/** A write that the hub gave up on is the store's fault, not the caller's. */
-export function unavailable(error: unknown): never {
-  if (error instanceof StoreError) throw new FleetError('unavailable', error.message);
-  throw error;
+/** While the store cannot write, what somebody asks for is refused at once, not kept with what waits for the disk. Throws FleetError `unavailable`. */
+export function mustBeWritable(telemetry: Telemetry): void {
+  const { writable, error } = telemetry.health;
+  if (!writable) throw new FleetError('unavailable', `the store cannot write: ${error ?? 'no reason is known'}`);
+}
+
+/** A write that somebody waits for. Throws FleetError `unavailable`. */
+export async function writeNow(telemetry: Telemetry, control: ControlWrite): Promise<ControlResult> {
+  mustBeWritable(telemetry);
+  try {
+    return await telemetry.write(control);
+  } catch (cause) {
+    // One that the hub gave up on is the store's fault, not the caller's.
+    if (cause instanceof StoreError) throw new FleetError('unavailable', cause.message);
+    throw cause;
+  }
 }
 
 function checkName(name: string | null | undefined): void {

@@ -10,10 +10,12 @@ import { HubSession } from './hub-session.ts';
 import { Liveness, type LivenessOwner } from './liveness.ts';
 import { Outbox, type OutboxLimits, type OutboxOwner, type OutboxSink } from './outbox.ts';
 import type { ConnectionView } from './port.ts';
+import { MessageRate } from './rate.ts';
 import type { Services } from './services.ts';
+import { Deadline } from './wheel.ts';
 
 /** Why a socket is not read: several may hold at once. */
-export type PauseReason = 'identify' | 'backlog' | 'outbox' | 'shutdown';
+export type PauseReason = 'identify' | 'backlog' | 'outbox' | 'rate' | 'shutdown';
 
 export interface ConnectionParts {
   readonly id: string;
@@ -64,6 +66,8 @@ export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink 
   #messagesOut = 0;
   #dropped = 0;
   #identified = false;
+  #rate: MessageRate | null = null;
+  #withinRate: Deadline | null = null;
 
   constructor(parts: ConnectionParts, services: Services) {
     this.#parts = parts;
@@ -225,8 +229,22 @@ export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink 
     this.#parts.webSocket.resume();
   }
 
-  yieldToBacklog(): void {
+  /** Called after each message that the session handed to the hub: the places where reading may have to wait. */
+  accepted(): void {
     this.#parts.gate.check(this);
+    const { maxMessagesPerSecond } = this.#services.options;
+    if (maxMessagesPerSecond > 0) this.#keepRate(maxMessagesPerSecond);
+  }
+
+  #keepRate(perSecond: number): void {
+    const { clock, wheel } = this.#services;
+    const now = clock.monotonic();
+    this.#rate ??= new MessageRate(perSecond, now);
+    const waitMs = this.#rate.take(now);
+    if (waitMs === 0) return;
+    this.pause('rate');
+    this.#withinRate ??= new Deadline(() => this.resume('rate'));
+    wheel.schedule(this.#withinRate, now + waitMs);
   }
 
   countDropped(why: 'slow' | 'queue'): void {
@@ -324,6 +342,7 @@ export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink 
     if (!this.open) return false;
     this.reason = reason;
     this.liveness.stop();
+    if (this.#withinRate !== null) this.#services.wheel.cancel(this.#withinRate);
     this.#parts.gate.forget(this);
     try {
       this.#host.finish(reason, detail);

@@ -24,7 +24,8 @@ export function readHandshake(request: IncomingMessage): Handshake {
   const url = (request.url ?? '').replace(ABSOLUTE, '');
   const cut = url.indexOf('?');
   const path = cut < 0 ? url : url.slice(0, cut);
-  const tokens = cut < 0 ? [] : new URLSearchParams(url.slice(cut + 1)).getAll('access_token');
+  const queried = cut < 0 ? [] : new URLSearchParams(url.slice(cut + 1)).getAll('access_token');
+  const tokens = queried.filter((text) => text !== '');
   const authorization = request.headers.authorization;
   const token = authorization === undefined ? null : tokenOf(authorization);
   if (token !== null) tokens.push(token);
@@ -35,7 +36,7 @@ export function readHandshake(request: IncomingMessage): Handshake {
     origin: request.headers.origin ?? null,
     host: request.headers.host ?? null,
     userAgent: request.headers['user-agent'] ?? null,
-    tokens: tokens.filter((text) => text !== ''),
+    tokens,
     unreadable: authorization !== undefined && token === null,
   };
 }

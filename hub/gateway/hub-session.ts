@@ -89,7 +89,7 @@ export class HubSession implements SessionHost, CommandSink {
 
   publish(request: PublishRequest, pending: Pending, position?: StreamPosition): void {
     this.#known().publish(request, pending, position);
-    this.#connection.yieldToBacklog();
+    this.#connection.accepted();
   }
 
   ingest(readings: readonly Reading[], pending: Pending, position?: StreamPosition): void {
@@ -101,17 +101,17 @@ export class HubSession implements SessionHost, CommandSink {
       const payload = Buffer.from(JSON.stringify(readings));
       this.reject(payload, error.code, error.message, pending, position);
     }
-    this.#connection.yieldToBacklog();
+    this.#connection.accepted();
   }
 
   reject(payload: Buffer, code: RejectCode, message: string, pending: Pending, position?: StreamPosition): void {
     this.#known().reject('', null, payload, code, message, pending, position);
-    this.#connection.yieldToBacklog();
+    this.#connection.accepted();
   }
 
   event(name: string, value: unknown, pending: Pending, position?: StreamPosition): void {
     this.#known().event(name, value, pending, position);
-    this.#connection.yieldToBacklog();
+    this.#connection.accepted();
   }
 
   progress(commandId: string, progress: CommandProgress, pending: Pending): void {
@@ -209,7 +209,7 @@ export class HubSession implements SessionHost, CommandSink {
   }
 
   async #resolve(request: Identification): Promise<Identified> {
-    const { identity, devices, options } = this.#services;
+    const { identity, devices, options, telemetry } = this.#services;
     const named = identity.resolve(this.#handshakePrincipal, request.credentials, request.clientId);
     if (!named.ok) return named;
     const { principal } = named;
@@ -219,6 +219,8 @@ export class HubSession implements SessionHost, CommandSink {
     const clientId = request.clientId ?? `auto-${this.#connection.id}`;
     this.#connection.description = request.description;
     if (principal.kind === 'application') return this.#enter(request, principal, clientId, 0);
+    // Its epoch could not be committed: better told at once than kept waiting with everybody else who comes.
+    if (!telemetry.health.writable) return { ok: false, reason: 'store_unavailable' };
 
     if (principal.anonymous && options.allowAnonymous && !(await devices.register(principal.id))) {
       return { ok: false, reason: 'registration_limit' };

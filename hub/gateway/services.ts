@@ -31,6 +31,7 @@ export interface GatewayOptions {
   readonly pongTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly pauseLimitMs: number;
+  readonly maxMessagesPerSecond: number;
   readonly slowConsumerTimeoutMs: number;
   readonly outboxHighWaterBytes: number;
   readonly outboxLowWaterBytes: number;

@@ -34,7 +34,9 @@ async function start(options: Partial<TelemetryOptions> = {}) {
     {
       committed: (rows) => void seen.commits.push(rows),
       failed: (error) => void seen.failed.push(error),
-      recovered: () => void seen.recovered++,
+      recovered: () => {
+        seen.recovered++;
+      },
       fault: (error) => void seen.faults.push(error),
     },
   );
