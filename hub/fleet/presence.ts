@@ -91,11 +91,20 @@ export class PresenceBook {
       this.#count(before.protocol, -1);
       this.#set(device, { ...before, online: false, disconnectedMs: nowMs, reason, initiator });
     }
-    this.#telemetry
-      .write({ op: 'connection.close', device, epoch, reason, initiator, detail, timeUs: nowMs * 1000 })
-      .catch(() => {
-        // The hub stops with a disk that refuses: the next start finds the connection open and calls it hub_crashed.
-      });
+    this.#writeEnd(device, epoch, reason, detail, nowMs);
+  }
+
+  /** An epoch that was over before its connection counted: never online, and yet the last that is known of the device. */
+  passed(device: string, epoch: number, protocol: string, reason: CloseReason): void {
+    const nowMs = this.#clock.now();
+    const { initiator } = CLOSE_REASONS[reason];
+    const before = this.of(device);
+    if (epoch > before.epoch && reason !== 'device_deleted') {
+      if (before.online) this.#count(before.protocol, -1);
+      const at = { connectedMs: nowMs, disconnectedMs: nowMs };
+      this.#set(device, { online: false, epoch, protocol, ...at, reason, initiator });
+    }
+    this.#writeEnd(device, epoch, reason, '', nowMs);
   }
 
   forget(device: string): void {
@@ -108,12 +117,26 @@ export class PresenceBook {
   /** Retained presence messages that match a filter; made from the table instead of being kept by the router. */
   retained(filter: string): RoutedMessage[] {
     if (!couldMatchPresence(filter)) return [];
+    const one = /^devices\/([^/+#]+)\/presence$/.exec(filter)?.[1];
+    if (one !== undefined) {
+      const presence = this.#current.get(one);
+      return presence === undefined ? [] : [presenceMessage(one, presence, true)];
+    }
     const messages: RoutedMessage[] = [];
     for (const [device, presence] of this.#current) {
       const topic = presenceTopic(device);
       if (matchesFilter(filter, topic)) messages.push(presenceMessage(device, presence, true));
     }
     return messages;
+  }
+
+  #writeEnd(device: string, epoch: number, reason: CloseReason, detail: string, nowMs: number): void {
+    const { initiator } = CLOSE_REASONS[reason];
+    this.#telemetry
+      .write({ op: 'connection.close', device, epoch, reason, initiator, detail, timeUs: nowMs * 1000 })
+      .catch(() => {
+        // The hub stops with a disk that refuses: the next start finds the connection open and calls it hub_crashed.
+      });
   }
 
   #count(protocol: string | null, by: number): void {

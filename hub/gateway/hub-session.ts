@@ -209,7 +209,7 @@ export class HubSession implements SessionHost, CommandSink {
   }
 
   async #resolve(request: Identification): Promise<Identified> {
-    const { identity, devices, options, telemetry } = this.#services;
+    const { identity, devices, options, presence, telemetry } = this.#services;
     const named = identity.resolve(this.#handshakePrincipal, request.credentials, request.clientId);
     if (!named.ok) return named;
     const { principal } = named;
@@ -225,28 +225,37 @@ export class HubSession implements SessionHost, CommandSink {
     if (principal.anonymous && options.allowAnonymous && !(await devices.register(principal.id))) {
       return { ok: false, reason: 'registration_limit' };
     }
-    const row = devices.row(principal.id);
-    if (row === undefined) return { ok: false, reason: 'device_deleted' };
-    if (row.disabled) return { ok: false, reason: 'device_disabled' };
-    const epoch = await this.#openEpoch(principal.id, clientId);
-    if (epoch === null) return { ok: false, reason: 'taken_over' };
+    const barred = this.#barred(principal.id);
+    if (barred !== null) return { ok: false, reason: barred };
+    const { subprotocol, address } = this.#connection;
+    const epoch = await presence.open(principal.id, subprotocol.family, address, clientId);
+    return this.#enterWithEpoch(request, principal, clientId, epoch);
+  }
+
+  /** With nothing awaited between this look and `#enter`: epochs come in order, and so must what they change. */
+  #enterWithEpoch(request: Identification, principal: Principal, clientId: string, epoch: number): Identified {
+    const { presence, connections } = this.#services;
+    const device = principal.id;
+    if (epoch < presence.of(device).epoch) {
+      presence.end(device, epoch, 'taken_over', '');
+      return { ok: false, reason: 'taken_over' };
+    }
+    // The socket may have gone, and an operator may have changed the device, while the epoch was written.
+    const over =
+      this.#barred(device) ?? (this.#connection.open ? null : (this.#connection.reason ?? 'connection_lost'));
+    if (over !== null) {
+      // On disk the older connection ended when this epoch began: so it does here, or the two would tell different stories.
+      connections.holderOf(holderOf(device))?.takenOver();
+      presence.passed(device, epoch, this.#connection.subprotocol.family, over);
+      return { ok: false, reason: over };
+    }
     return this.#enter(request, principal, clientId, epoch);
   }
 
-  /** Null: a newer connection of the device came while this one's epoch was written, or this socket has gone. */
-  async #openEpoch(device: string, clientId: string): Promise<number | null> {
-    const { presence } = this.#services;
-    const { family } = this.#connection.subprotocol;
-    const epoch = await presence.open(device, family, this.#connection.address, clientId);
-    if (!this.#connection.open) {
-      presence.end(device, epoch, this.#connection.reason ?? 'connection_lost', '');
-      return null;
-    }
-    if (epoch < presence.of(device).epoch) {
-      presence.end(device, epoch, 'taken_over', '');
-      return null;
-    }
-    return epoch;
+  #barred(device: string): CloseReason | null {
+    const row = this.#services.devices.row(device);
+    if (row === undefined) return 'device_deleted';
+    return row.disabled ? 'device_disabled' : null;
   }
 
   /** Everything that must happen in one step: the older connection goes, this one counts. */
@@ -254,7 +263,7 @@ export class HubSession implements SessionHost, CommandSink {
     if (!this.#connection.open) return { ok: false, reason: 'connection_lost' };
     const { sessions, presence, connections } = this.#services;
     const key = sessionKey(principal, clientId);
-    const holder = principal.kind === 'device' ? `device:${principal.id}` : key;
+    const holder = principal.kind === 'device' ? holderOf(principal.id) : key;
     connections.holderOf(holder)?.takenOver();
     const { state, resumed } = sessions.open(key, request.persistent);
     this.#identity = { principal, clientId, key, epoch };
@@ -277,4 +286,9 @@ export class HubSession implements SessionHost, CommandSink {
     if (this.#identity === null) throw new Error('the session is not identified');
     return this.#identity;
   }
+}
+
+/** The place of a device's one connection, see `Connections.hold`. */
+function holderOf(device: string): string {
+  return `device:${device}`;
 }

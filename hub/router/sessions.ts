@@ -6,6 +6,7 @@ import type { DeviceSession } from '#protocols/subprotocol.js';
 import { resolveMe } from '#protocols/topics.js';
 import { lowerQos } from './live.ts';
 import type { Router, Subscriber } from './port.ts';
+import { RetainedFeed, type RetainedReader } from './retained-feed.ts';
 
 export interface SessionRegistryOptions {
   readonly router: Router;
@@ -53,6 +54,7 @@ export function sessionKey(principal: Principal, clientId: string): string {
  */
 export class SessionRegistry {
   readonly #options: SessionRegistryOptions;
+  readonly #feed: RetainedFeed;
   readonly #entries = new Map<string, Entry>();
   /** Without a connection, in the order in which they lost it, and since when (monotonic milliseconds). */
   readonly #detached = new Map<Entry, number>();
@@ -65,6 +67,7 @@ export class SessionRegistry {
   constructor(options: SessionRegistryOptions) {
     if (!(options.maxSessions >= 1)) throw new RangeError('maxSessions must be at least 1');
     this.#options = options;
+    this.#feed = new RetainedFeed(options.clock);
   }
 
   /**
@@ -81,7 +84,7 @@ export class SessionRegistry {
     }
     if (kept !== undefined) this.#forget(kept);
     const state = new SessionState(this.#options.maxQueuedMessages, this.#options.maxQueuedBytes);
-    const entry = new Entry(key, persistent, state, () => this.#countDropped(key));
+    const entry = new Entry(key, persistent, state, this.#options.router, () => this.#countDropped(key));
     this.#entries.set(key, entry);
     this.#keep(entry);
     return { state, resumed: false };
@@ -119,9 +122,8 @@ export class SessionRegistry {
       // As it was granted; gone if the client has unsubscribed meanwhile.
       const subscription = entry?.state.subscriptions.get(id);
       if (entry === undefined || subscription === undefined) continue;
-      for (const message of this.#options.router.retained(entry.realFilter(subscription))) {
-        entry.session?.forward(message, [subscription], lowerQos(message.qos, subscription.qos));
-      }
+      const topics = this.#options.router.retained(entry.realFilter(subscription)).map((message) => message.topic);
+      if (topics.length > 0) this.#feed.start(entry, subscription, topics);
     }
   }
 
@@ -203,15 +205,17 @@ export class SessionRegistry {
   }
 }
 
-class Entry implements Subscriber {
+class Entry implements Subscriber, RetainedReader {
   readonly key: string;
   readonly persistent: boolean;
   readonly state: SessionState;
+  readonly #router: Router;
   readonly #dropped: () => void;
   session: DeviceSession | null = null;
   deviceId: string | null = null;
 
-  constructor(key: string, persistent: boolean, state: SessionState, dropped: () => void) {
+  constructor(key: string, persistent: boolean, state: SessionState, router: Router, dropped: () => void) {
+    this.#router = router;
     this.key = key;
     this.persistent = persistent;
     this.state = state;
@@ -220,6 +224,20 @@ class Entry implements Subscriber {
 
   realFilter(subscription: Subscription): string {
     return this.deviceId === null ? subscription.filter : resolveMe(subscription.filter, this.deviceId);
+  }
+
+  get hasRoom(): boolean {
+    return this.state.queue.length === 0;
+  }
+
+  stillWants(subscription: Subscription): boolean {
+    return this.session !== null && this.state.subscriptions.get(subscription.id) === subscription;
+  }
+
+  give(topic: string, subscription: Subscription): void {
+    for (const message of this.#router.retained(topic)) {
+      this.session?.forward(message, [subscription], lowerQos(message.qos, subscription.qos));
+    }
   }
 
   deliver(message: RoutedMessage, matches: readonly Subscription[], qos: Qos): void {

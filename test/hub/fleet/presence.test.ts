@@ -44,6 +44,27 @@ describe('presence', () => {
     expect(presence.of('d')).toMatchObject({ epoch: newer, protocol: 'mqtt' });
   });
 
+  it('an epoch that was over before it counted is never shown online, and ends what was before it', async () => {
+    const { presence, store } = await fleetParts();
+    const told: boolean[] = [];
+    presence.onChange = (_device, view) => void told.push(view.online);
+    presence.begin('d', await presence.open('d', 'mqtt', 'a', 'c'), 'mqtt');
+    presence.passed('d', await presence.open('d', 'cbor', 'a', 'c'), 'cbor', 'connection_lost');
+    expect(presence.of('d')).toMatchObject({ online: false, epoch: 2, protocol: 'cbor', reason: 'connection_lost' });
+    expect(presence.counts()).toEqual({ online: 0, onlineByProtocol: { mqtt: 0 } });
+    presence.passed('d', 1, 'mqtt', 'client_closed');
+    expect(presence.of('d')).toMatchObject({ epoch: 2 });
+    expect(told).toEqual([true, false]);
+    await ticks();
+    const { items } = await store.read.connections('d', { limit: 9, after: null });
+    expect(items.map((row) => [row.epoch, row.reason])).toEqual([
+      [2, 'connection_lost'],
+      [1, 'taken_over'],
+    ]);
+    presence.passed('gone', await presence.open('gone', 'cbor', 'a', 'c'), 'cbor', 'device_deleted');
+    expect(presence.of('gone').epoch).toBe(0);
+  });
+
   it('says why and by whom a device went, and tells each change once', async () => {
     const { presence } = await fleetParts();
     const told: boolean[] = [];
