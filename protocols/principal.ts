@@ -5,6 +5,8 @@ export interface Principal {
   readonly id: string;
   /** True for principals of anonymous mode. */
   readonly anonymous: boolean;
+  /** Of the token that named an application: the hub looks up by it what the application may do. */
+  readonly keyId?: string;
 }
 
 const DEVICE_ID = /^[A-Za-z0-9._:-]{1,128}$/;

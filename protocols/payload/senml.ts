@@ -123,12 +123,12 @@ function sum(metric: string, baseValue: number, value: number): number {
  * has steps of up to 0.5 µs, and one more rounding in the sum would be one too many to come back to the microsecond that was meant.
  */
 function timeOf(baseS: number, timeS: number, nowMs: number): number | null {
-  const sumS = baseS + timeS;
-  if (sumS === 0) return null;
   const wholeS = Math.floor(baseS) + Math.floor(timeS);
   const fractionS = baseS - Math.floor(baseS) + (timeS - Math.floor(timeS));
   const us = wholeS * 1e6 + Math.round(fractionS * 1e6);
-  return sumS >= ABSOLUTE_FROM_S ? us : Math.round(nowMs * 1000) + us;
+  if (us === 0) return null;
+  // By the microseconds: the sum of the doubles may fall just below the mark.
+  return us >= ABSOLUTE_FROM_S * 1e6 ? us : Math.round(nowMs * 1000) + us;
 }
 
 function numberOf(record: RecordView, label: number, name: string): number | undefined {

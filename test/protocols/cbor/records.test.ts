@@ -61,6 +61,12 @@ describe('readings through the wire', () => {
     ]);
   });
 
+  test('a time at the mark between relative and absolute stays absolute, however its doubles add up', () => {
+    const mark = 2 ** 28 * 1e6;
+    const readings = [mark + 43, mark].map((timeUs) => ({ metric: 'm', timeUs, value: 1 }));
+    expect(there(readings)).toEqual(readings);
+  });
+
   test('a time that SenML would take as relative is a mistake of the caller', () => {
     expect(() => senmlRecords([{ metric: 'a', timeUs: 2 ** 28 * 1e6 - 1, value: 1 }])).toThrow(RangeError);
     expect(senmlRecords([{ metric: 'a', timeUs: 2 ** 28 * 1e6, value: 1 }])).toHaveLength(1);
