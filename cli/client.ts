@@ -1,37 +1,62 @@
 import { CliError, type CliIo } from './io.ts';
+import { resolveTarget, type Target, type TargetOptions } from './target.ts';
 
-export const DEFAULT_URL = 'http://127.0.0.1:8080';
 const TIMEOUT_MS = 30_000;
 
-export interface ClientOptions {
-  readonly url?: string;
-  readonly token?: string;
+interface RequestParts {
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+}
+
+/** The hub answered, and not with what was asked for. */
+export class Refused extends CliError {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
 }
 
 /** Calls to a hub's `/api/v1`. Every failure is a CliError that says what to do. */
 export class Client {
-  readonly #base: string;
-  readonly #token: string;
+  readonly #options: TargetOptions;
+  readonly #io: CliIo;
+  #target: Promise<Target> | null = null;
 
-  constructor(options: ClientOptions, io: CliIo) {
-    this.#base = apiBase(options.url ?? nonEmpty(io.env.MUSTER_URL) ?? DEFAULT_URL);
-    const token = options.token ?? nonEmpty(io.env.MUSTER_TOKEN);
-    if (token === undefined) {
-      throw new CliError('no API token: give --token or set MUSTER_TOKEN; the hub printed one at its first start');
-    }
-    this.#token = token;
+  constructor(options: TargetOptions, io: CliIo) {
+    this.#options = options;
+    this.#io = io;
   }
 
   /** The parsed body; null where there is none. `waitMs`: how much longer than usual the answer may take. */
   async call<T>(method: string, path: string, body?: unknown, waitMs = 0): Promise<T> {
-    const response = await this.#fetch(method, path, body, waitMs);
-    const text = await response.text();
-    if (!response.ok) throw refusal(response.status, text);
+    const signal = AbortSignal.timeout(TIMEOUT_MS + waitMs);
+    const response = await this.#request(method, path, { body, signal });
+    const { base } = await this.#resolved();
+    let text: string;
+    try {
+      text = await response.text();
+    } catch (error) {
+      throw unreachable(base, error);
+    }
+    if (!response.ok) throw refusal(response, text);
     try {
       return (text === '' ? null : JSON.parse(text)) as T;
     } catch {
-      throw new CliError(`${this.#base} did not answer as a hub does: is it the address of one?`);
+      throw new CliError(`${base} did not answer as a hub does: is it the address of one?`);
     }
+  }
+
+  /**
+   * A GET whose body is read as it comes (an export, the live feed); no time limit but the caller's signal, whose abort
+   * rejects with the signal's reason. Throws CliError unless the answer is 2xx.
+   */
+  async open(path: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Response> {
+    const response = await this.#request('GET', path, { headers, signal });
+    if (!response.ok) throw new Refused(response.status, refusal(response, await response.text()).message);
+    return response;
   }
 
   /** All items of a list, page by page, at most `most`. */
@@ -48,49 +73,78 @@ export class Client {
     return items;
   }
 
-  async #fetch(method: string, path: string, body: unknown, waitMs: number): Promise<Response> {
+  /** A path of this hub as a whole address; an address stays as it is. */
+  async urlOf(path: string): Promise<string> {
+    return new URL(path, (await this.#resolved()).base).href;
+  }
+
+  #resolved(): Promise<Target> {
+    return (this.#target ??= resolveTarget(this.#options, this.#io));
+  }
+
+  async #request(method: string, path: string, { body, headers, signal }: RequestParts): Promise<Response> {
+    const { base, token } = await this.#resolved();
+    if (token === null) {
+      throw new CliError(
+        `no API token for ${base}: give --token or set MUSTER_TOKEN, or keep it with \`muster profile add\`; ` +
+          'the hub printed one at its first start',
+      );
+    }
     try {
-      return await fetch(`${this.#base}/api/v1${path}`, {
+      return await fetch(`${base}/api/v1${path}`, {
         method,
         headers: {
-          authorization: `Bearer ${this.#token}`,
+          authorization: `Bearer ${token}`,
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...headers,
         },
         body: body === undefined ? null : JSON.stringify(body),
-        signal: AbortSignal.timeout(TIMEOUT_MS + waitMs),
+        signal,
       });
     } catch (error) {
-      throw unreachable(this.#base, error);
+      if (signal.aborted && !isTimeout(error)) throw error;
+      throw unreachable(base, error);
     }
   }
 }
 
-/** A ws address is as good as an http one: it is the same port. */
-function apiBase(text: string): string {
-  const url = URL.parse(text.replace(/^ws(s?):/, 'http$1:'));
-  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-    throw new CliError(`"${text}" is no address of a hub: give one such as ${DEFAULT_URL}`);
+/** What the hub's refusal means for whoever typed the command. */
+function refusal(response: Response, text: string): CliError {
+  const detail = detailOf(text);
+  switch (response.status) {
+    case 401:
+      return new CliError(
+        'the hub does not accept this token: give an API token by --token or MUSTER_TOKEN (a device token is none)',
+      );
+    case 403:
+      return new CliError(
+        `${detail ?? 'this token may not do that'}; ask for a token with more scopes (\`muster token create --scopes …\`)`,
+      );
+    case 429:
+      return new CliError(`${detail ?? 'too many requests'}${tryAgain(response)}`);
+    case 503:
+      return new CliError(`${detail ?? 'the hub cannot do this at present'}${tryAgain(response)}`);
   }
-  return url.origin;
+  return new CliError(detail ?? `the answer was HTTP ${response.status}: is this the address of a hub?`);
 }
 
-function refusal(status: number, text: string): CliError {
-  if (status === 401) {
-    return new CliError(
-      'the hub does not accept this token: give an API token by --token or MUSTER_TOKEN (a device token is none)',
-    );
-  }
+function tryAgain(response: Response): string {
+  const seconds = response.headers.get('retry-after');
+  return seconds !== null && /^\d+$/.test(seconds) ? `; try again in ${seconds} s` : '';
+}
+
+/** Null: no problem document; what answered is no hub, or something stands before it. */
+function detailOf(text: string): string | null {
   try {
     const { detail } = JSON.parse(text) as { detail?: unknown };
-    if (typeof detail === 'string') return new CliError(detail);
+    return typeof detail === 'string' ? detail : null;
   } catch {
-    // No problem document: what answered is no hub, or something stands before it.
+    return null;
   }
-  return new CliError(`the answer was HTTP ${status}: is this the address of a hub?`);
 }
 
 function unreachable(base: string, error: unknown): CliError {
-  if (error instanceof Error && error.name === 'TimeoutError') {
+  if (isTimeout(error)) {
     return new CliError(`the hub at ${base} did not answer in time; ${base}/readyz tells how it is`);
   }
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
@@ -104,6 +158,6 @@ function unreachable(base: string, error: unknown): CliError {
   );
 }
 
-function nonEmpty(text: string | undefined): string | undefined {
-  return text === '' ? undefined : text;
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && error.name === 'TimeoutError';
 }

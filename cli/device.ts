@@ -1,7 +1,7 @@
-import { InvalidArgumentError, type Command } from 'commander';
-import { clientCommand, clientOf, type CommonOptions } from './client-command.ts';
+import type { Command } from 'commander';
+import { clientCommand, clientOf, commaList, positive, type CommonOptions } from './client-command.ts';
 import { print, printJson, type CliIo } from './io.ts';
-import { table } from './table.ts';
+import { fields, table } from './table.ts';
 
 /** A device as `GET /api/v1/devices/{device}` shows it; what is printed of it. */
 interface Device {
@@ -20,6 +20,11 @@ interface Device {
   };
 }
 
+interface DeviceToken {
+  readonly keyId: string;
+  readonly created: string;
+}
+
 export function addDeviceCommands(program: Command, io: CliIo): void {
   const device = program
     .command('device')
@@ -27,8 +32,10 @@ export function addDeviceCommands(program: Command, io: CliIo): void {
   addAdd(device, io);
   addList(device, io);
   addShow(device, io);
+  addSwitch(device, io, 'disable', true, 'close the connection of a device and keep it out; its data stay');
+  addSwitch(device, io, 'enable', false, 'let a disabled device connect again');
   addRemove(device, io);
-  addToken(device, io);
+  addTokens(device, io);
 }
 
 function addAdd(device: Command, io: CliIo): void {
@@ -86,26 +93,29 @@ function addShow(device: Command, io: CliIo): void {
   clientCommand(device.command('show <device>'))
     .description('show one device')
     .action(async (id: string, options: CommonOptions) => {
-      const d = await clientOf(options, io).call<Device>('GET', `/devices/${encodeURIComponent(id)}`);
+      const d = await clientOf(options, io).call<Device>('GET', pathOf(id));
       if (options.json) {
         printJson(io, d);
         return;
       }
-      const rows = [
-        ['device', d.id],
-        ['name', d.name ?? '-'],
-        ['state', stateOf(d)],
-        ['protocols', d.protocols?.join(', ') ?? 'all'],
-        ['created', d.created],
-        [
-          'connection',
-          d.presence.epoch === 0 ? 'never connected' : `${d.presence.protocol ?? '?'}, number ${d.presence.epoch}`,
-        ],
-        ['connected', d.presence.connected ?? '-'],
-        ['disconnected', d.presence.disconnected ?? '-'],
-        ['because', d.presence.reasonText ?? '-'],
-      ];
-      print(io, rows.map(([label, value]) => `${label!.padEnd(13)} ${value!}`).join('\n'));
+      const { presence } = d;
+      print(
+        io,
+        fields([
+          ['device', d.id],
+          ['name', d.name ?? '-'],
+          ['state', stateOf(d)],
+          ['protocols', d.protocols?.join(', ') ?? 'all'],
+          ['created', d.created],
+          [
+            'connection',
+            presence.epoch === 0 ? 'never connected' : `${presence.protocol ?? '?'}, number ${presence.epoch}`,
+          ],
+          ['connected', presence.connected ?? '-'],
+          ['disconnected', presence.disconnected ?? '-'],
+          ['because', presence.reasonText ?? '-'],
+        ]),
+      );
     });
 }
 
@@ -113,41 +123,57 @@ function addRemove(device: Command, io: CliIo): void {
   clientCommand(device.command('rm <device>'))
     .description('delete a device: its tokens end, its connection is closed, its readings stay')
     .action(async (id: string, options: CommonOptions) => {
-      await clientOf(options, io).call('DELETE', `/devices/${encodeURIComponent(id)}`);
+      await clientOf(options, io).call('DELETE', pathOf(id));
       if (options.json) printJson(io, { deleted: id });
       else print(io, `device ${id} is deleted`);
     });
 }
 
-function addToken(device: Command, io: CliIo): void {
-  clientCommand(device.command('token <device>'))
-    .description('print another token for a device; the older ones stay valid')
-    .option('--list', 'list the key ids instead')
-    .option('--revoke <key>', 'revoke the token with this key id instead (the part between the underscores)')
-    .action(async (id: string, options: CommonOptions & { list?: boolean; revoke?: string }) => {
-      const client = clientOf(options, io);
-      const path = `/devices/${encodeURIComponent(id)}/tokens`;
-      if (options.revoke !== undefined) {
-        await client.call('DELETE', `${path}/${encodeURIComponent(options.revoke)}`);
-        if (options.json) printJson(io, { revoked: options.revoke });
-        else print(io, `token ${options.revoke} of ${id} is revoked`);
-      } else if (options.list) {
-        const { items } = await client.call<{ items: { keyId: string; created: string }[] }>('GET', path);
-        if (options.json) printJson(io, items);
-        else
-          print(
-            io,
-            table(
-              ['KEY', 'CREATED'],
-              items.map((item) => [item.keyId, item.created]),
-            ),
-          );
-      } else {
-        const answer = await client.call<{ token: string }>('POST', path);
-        if (options.json) printJson(io, answer);
-        else print(io, `token (shown once): ${answer.token}`);
-      }
+function addSwitch(device: Command, io: CliIo, word: string, disabled: boolean, description: string): void {
+  clientCommand(device.command(`${word} <device>`))
+    .description(description)
+    .action(async (id: string, options: CommonOptions) => {
+      const changed = await clientOf(options, io).call<Device>('PATCH', pathOf(id), { disabled });
+      if (options.json) printJson(io, changed);
+      else print(io, `device ${id} is ${disabled ? 'disabled' : 'enabled'}`);
     });
+}
+
+function addTokens(device: Command, io: CliIo): void {
+  const token = device.command('token').description('tokens of a device; each is shown once');
+  clientCommand(token.command('create <device>'))
+    .description('print another token for a device; the older ones stay valid')
+    .action(async (id: string, options: CommonOptions) => {
+      const answer = await clientOf(options, io).call<{ token: string }>('POST', `${pathOf(id)}/tokens`);
+      if (options.json) printJson(io, answer);
+      else print(io, `token (shown once): ${answer.token}`);
+    });
+  clientCommand(token.command('list <device>'))
+    .description('list the key ids of a device')
+    .action(async (id: string, options: CommonOptions) => {
+      const items = await clientOf(options, io).all<DeviceToken>(`${pathOf(id)}/tokens`, {}, Infinity);
+      if (options.json) printJson(io, items);
+      else if (items.length === 0) print(io, `${id} has no token; \`muster device token create ${id}\` makes one`);
+      else
+        print(
+          io,
+          table(
+            ['KEY', 'CREATED'],
+            items.map((item) => [item.keyId, item.created]),
+          ),
+        );
+    });
+  clientCommand(token.command('revoke <device> <key>'))
+    .description('revoke a token by its key id (the part between the underscores)')
+    .action(async (id: string, key: string, options: CommonOptions) => {
+      await clientOf(options, io).call('DELETE', `${pathOf(id)}/tokens/${encodeURIComponent(key)}`);
+      if (options.json) printJson(io, { revoked: key });
+      else print(io, `token ${key} of ${id} is revoked`);
+    });
+}
+
+function pathOf(id: string): string {
+  return `/devices/${encodeURIComponent(id)}`;
 }
 
 function stateOf({ disabled, presence }: Device): string {
@@ -156,16 +182,4 @@ function stateOf({ disabled, presence }: Device): string {
 
 function since({ presence }: Device): string {
   return (presence.online ? presence.connected : presence.disconnected) ?? '-';
-}
-
-function commaList(text: string): string[] {
-  return text
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '');
-}
-
-function positive(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('It must be a whole number above 0.');
-  return Number(text);
 }

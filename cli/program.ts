@@ -1,17 +1,26 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { VERSION } from '#hub/version.js';
+import { addCertCommand } from './cert.ts';
+import { addCompletionCommand } from './completion.ts';
+import { addConnectionCommands } from './connections.ts';
 import { DEMO_DEFAULTS, demo, type DemoOptions } from './demo.ts';
 import { addDeviceCommands } from './device.ts';
-import { addHubOptions, givenFlags } from './hub-options.ts';
+import { addExportCommand } from './export.ts';
+import { addConfigCommand, addDoctorCommand, addServeCommand, type LoadHub } from './hub-commands.ts';
 import type { CliIo, ExitCode } from './io.ts';
+import { addJobCommands } from './jobs.ts';
 import { addLatestCommand } from './latest.ts';
+import { addOperatorCommands } from './operator.ts';
+import { addProfileCommands } from './profile.ts';
+import { addReferenceCommand } from './reference.ts';
+import { addRefusedCommand } from './refused.ts';
 import { addSendCommand } from './send.ts';
-import { serve, type StartHub } from './serve.ts';
 import { addSimOptions, sim } from './sim.ts';
-import { showConfig } from './config.ts';
+import { addStatusCommand } from './status.ts';
+import { addTailCommand } from './tail.ts';
+import { addTokenCommands } from './token.ts';
 
-/** How a hub is started: `hub/compose.ts`, loaded when it is wanted. Tests give another. */
-export type LoadHub = () => Promise<StartHub>;
+export type { LoadHub } from './hub-commands.ts';
 
 /**
  * All commands. Those that only talk to a running hub load nothing of it, so that they start fast; `words` (the command
@@ -33,51 +42,44 @@ export async function buildProgram(
       writeOut: (text) => void io.stdout.write(text),
       writeErr: (text) => void io.stderr.write(text),
     });
-  await addServe(program, words, io, loadHub, ended);
+  // What documents every command needs every table.
+  const wanted = (command: string): boolean =>
+    [command, 'completion', 'reference'].some((word) => words.includes(word));
+  const hubOptions = async (command: string) => (wanted(command) ? (await import('#hub/config.js')).ALL_OPTIONS : null);
+
+  program.commandsGroup('A hub on this machine:');
+  addServeCommand(program, await hubOptions('serve'), io, loadHub, ended);
+  addConfigCommand(program, await hubOptions('config'), io);
+  addDoctorCommand(program, await hubOptions('doctor'), io, ended);
+  addCertCommand(program, io);
+  addDemo(program, io, loadHub, ended);
+
+  program.commandsGroup('Devices:');
   addDeviceCommands(program, io);
   addSendCommand(program, io, ended);
   addLatestCommand(program, io);
-  await addSim(program, words, io, ended);
-  addDemo(program, io, loadHub, ended);
-  await addConfig(program, words, io);
+  addTailCommand(program, io);
+  addExportCommand(program, io);
+  await addSim(program, wanted('sim'), io, ended);
+
+  program.commandsGroup('Operating a hub:');
+  addStatusCommand(program, io, ended);
+  addConnectionCommands(program, io);
+  addRefusedCommand(program, io);
+  addJobCommands(program, io, ended);
+  addOperatorCommands(program, io);
+  addTokenCommands(program, io);
+
+  program.commandsGroup('This command line:');
+  addProfileCommands(program, io);
+  addCompletionCommand(program, io);
+  addReferenceCommand(program, io);
   return program;
 }
 
-async function addServe(
-  program: Command,
-  words: readonly string[],
-  io: CliIo,
-  loadHub: LoadHub,
-  ended: (code: ExitCode) => void,
-): Promise<void> {
-  const command = program.command('serve').description('run a hub until SIGINT or SIGTERM');
-  if (!mentions(words, 'serve')) return;
-  const { ALL_OPTIONS } = await import('#hub/config.js');
-  addHubOptions(command, ALL_OPTIONS).action(async (values: Record<string, unknown>) => {
-    ended(await serve(givenFlags(ALL_OPTIONS, values), io, await loadHub()));
-  });
-}
-
-async function addConfig(program: Command, words: readonly string[], io: CliIo): Promise<void> {
-  const command = program
-    .command('config')
-    .description('print every option of the hub, its value and where it comes from');
-  if (!mentions(words, 'config')) return;
-  const { ALL_OPTIONS } = await import('#hub/config.js');
-  command.option('--json', 'as JSON, for programs').option('--markdown', 'print docs/configuration.md instead');
-  addHubOptions(command, ALL_OPTIONS).action(async (values: Record<string, unknown>) => {
-    await showConfig(givenFlags(ALL_OPTIONS, values), values, io);
-  });
-}
-
-async function addSim(
-  program: Command,
-  words: readonly string[],
-  io: CliIo,
-  ended: (code: ExitCode) => void,
-): Promise<void> {
+async function addSim(program: Command, wanted: boolean, io: CliIo, ended: (code: ExitCode) => void): Promise<void> {
   const command = program.command('sim').description('play a fleet of devices against a hub and check what it kept');
-  if (!mentions(words, 'sim')) return;
+  if (!wanted) return;
   const { SIM_OPTION_TABLE } = await import('#devices-sim/options.js');
   addSimOptions(command, SIM_OPTION_TABLE).action(async (values: Record<string, string | boolean>) => {
     ended(await sim(values, io));
@@ -97,10 +99,6 @@ function addDemo(program: Command, io: CliIo, loadHub: LoadHub, ended: (code: Ex
     .action(async (values: Partial<DemoOptions>) => {
       ended(await demo({ ...usual, ...values }, io, await loadHub()));
     });
-}
-
-function mentions(words: readonly string[], command: string): boolean {
-  return words.includes(command);
 }
 
 function portNumber(text: string): number {

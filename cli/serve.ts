@@ -1,5 +1,6 @@
 import type { Config, FlagValue } from '#hub/config.js';
 import type { Log } from '#hub/observe/log.js';
+import { loadConfig } from './hub-config.ts';
 import { CliError, print, type CliIo, type ExitCode } from './io.ts';
 import { aborted, stopSignal } from './signals.ts';
 import { startupError } from './startup-error.ts';
@@ -11,6 +12,10 @@ export interface RunningHub {
   readonly url: string;
   /** The first API token, at the first start alone. */
   readonly bootstrapToken: string | null;
+  /** A link that signs an administrator in, once; null: one has a password or is signed in. */
+  readonly signInLink: string | null;
+  /** Reads the TLS certificate files anew, where there are any. */
+  reload(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -22,28 +27,37 @@ export interface StartOptions {
 
 export type StartHub = (config: Config, options: StartOptions) => Promise<RunningHub>;
 
-/** Runs a hub until SIGINT or SIGTERM. A second signal does not wait for the goodbye. */
+/**
+ * Runs a hub until SIGINT or SIGTERM. A second signal does not wait for the goodbye. SIGHUP reads the certificate files
+ * anew, as for other services; on a terminal it keeps its first meaning, that the terminal has gone, and ends the process.
+ */
 export async function serve(
   flags: Readonly<Record<string, FlagValue>>,
+  configFile: string | undefined,
   io: CliIo,
   startHub: StartHub,
 ): Promise<ExitCode> {
-  const { resolveConfig } = await import('#hub/config.js');
   const { createLog } = await import('#hub/observe/log.js');
   const { VERSION } = await import('#hub/version.js');
-  const { config } = resolveConfig(flags, io.env);
+  const { config, file } = await loadConfig(flags, configFile, io);
   const log = createLog(config.logLevel);
   const stop = stopSignal(io);
+  let hub: RunningHub | null = null;
+  const reload = (): void => void hub?.reload();
+  if (io.stdout.isTTY !== true) io.signals.on('SIGHUP', reload);
   try {
-    const hub = await start(config, log, startHub);
+    hub = await start(config, log, startHub);
     print(io, `muster ${VERSION} listening on ${webSocketUrl(hub.url)} (API and metrics: ${hub.url})`);
+    if (file !== null) print(io, `configuration: ${file}`);
     if (hub.bootstrapToken !== null) print(io, `API token (shown once): ${hub.bootstrapToken}`);
+    if (hub.signInLink !== null) print(io, `Sign in (once): ${hub.signInLink}`);
     if (config.allowAnonymous) print(io, 'anonymous mode: whoever reaches this port may use every topic');
     await aborted(stop.signal);
     await hub.stop();
     return 0;
   } finally {
     stop.dispose();
+    io.signals.off('SIGHUP', reload);
   }
 }
 

@@ -2,6 +2,7 @@ import { Option, type Command } from 'commander';
 import type { RawSimOptions, SimOptionRow } from '#devices-sim/options.js';
 import { CliError, type CliIo, type ExitCode } from './io.ts';
 import { stopSignal } from './signals.ts';
+import { resolveTarget } from './target.ts';
 
 /** A flag for each row of the simulator's own table. Defaults are left to the simulator, which also parses the text. */
 export function addSimOptions(command: Command, rows: readonly SimOptionRow[]): Command {
@@ -17,7 +18,7 @@ export async function sim(given: RawSimOptions, io: CliIo): Promise<ExitCode> {
   const { parseSimOptions, runSimulation, SimError, SimOptionError } = await import('#devices-sim/main.js');
   const stop = stopSignal(io);
   try {
-    const options = parseSimOptions(withEnvironment(given, io));
+    const options = parseSimOptions(await withTarget(given, io));
     const report = await runSimulation(options, { stdout: io.stdout, stderr: io.stderr, signal: stop.signal });
     return report.exitCode;
   } catch (error) {
@@ -28,10 +29,14 @@ export async function sim(given: RawSimOptions, io: CliIo): Promise<ExitCode> {
   }
 }
 
-/** MUSTER_URL and MUSTER_TOKEN name the hub as for the other commands, unless the run starts a hub of its own. */
-function withEnvironment(given: RawSimOptions, io: CliIo): RawSimOptions {
+/** The environment and profiles name the hub as for the other commands, unless the run starts a hub of its own. */
+async function withTarget(given: RawSimOptions, io: CliIo): Promise<RawSimOptions> {
   if (given.spawnHub === true) return given;
-  const url = given.url ?? io.env.MUSTER_URL?.replace(/^http/, 'ws');
-  const token = given.token ?? io.env.MUSTER_TOKEN;
-  return { ...given, ...(url ? { url } : {}), ...(token ? { token } : {}) };
+  const { url, token } = given as { readonly url?: string; readonly token?: string };
+  const target = await resolveTarget({ ...(url ? { url } : {}), ...(token ? { token } : {}) }, io);
+  return {
+    ...given,
+    ...(url === undefined && target.named ? { url: target.base.replace(/^http/, 'ws') } : {}),
+    ...(token === undefined && target.token !== null ? { token: target.token } : {}),
+  };
 }

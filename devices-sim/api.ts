@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Value } from '#protocols/reading.js';
 import { SimError } from './errors.ts';
 import type { LoggedRow } from './verdict.ts';
@@ -11,6 +12,8 @@ export interface CommandView {
 const REQUEST_TIMEOUT_MS = 30_000;
 /** Nothing came from an export for so long. The whole of it may take as long as it takes. */
 const EXPORT_STALL_MS = 60_000;
+/** A hub takes so many requests a minute of one caller, and says how long to wait. Several minutes for a large fleet, no endless loop. */
+const RATE_TRIES = 20;
 /** A row is some 150 bytes; a value may be 8 KiB. */
 const MAX_LINE_LENGTH = 1024 * 1024;
 
@@ -111,15 +114,9 @@ export class Api {
     return this.#token === null ? {} : { authorization: `Bearer ${this.#token}` };
   }
 
-  async #call(
-    method: string,
-    path: string,
-    body?: unknown,
-    alsoAccept: readonly number[] = [],
-  ): Promise<{ readonly status: number; readonly body: unknown }> {
-    let response: Response;
+  async #send(method: string, path: string, body: unknown): Promise<Response> {
     try {
-      response = await fetch(this.#base + path, {
+      return await fetch(this.#base + path, {
         method,
         headers: { ...this.#headers(), ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
         body: body === undefined ? null : JSON.stringify(body),
@@ -127,6 +124,20 @@ export class Api {
       });
     } catch (error) {
       throw new SimError(`${method} ${this.#base}${path}: ${describe(error)}`, { cause: error });
+    }
+  }
+
+  async #call(
+    method: string,
+    path: string,
+    body?: unknown,
+    alsoAccept: readonly number[] = [],
+  ): Promise<{ readonly status: number; readonly body: unknown }> {
+    let response = await this.#send(method, path, body);
+    for (let tries = 1; tries < RATE_TRIES && isOverRate(response); tries++) {
+      await response.arrayBuffer();
+      await sleep(Number(response.headers.get('retry-after')) * 1000);
+      response = await this.#send(method, path, body);
     }
     if (!response.ok && !alsoAccept.includes(response.status)) {
       throw new ApiStatusError(response.status, await refusal(method, path, response));
@@ -137,6 +148,11 @@ export class Api {
       throw new SimError(`${method} ${path}: the answer is not JSON`, { cause: error });
     }
   }
+}
+
+/** Too many requests within a minute; other limits (429 as well) do not go away by waiting and name no time. */
+function isOverRate(response: Response): boolean {
+  return response.status === 429 && /^\d{1,3}$/.test(response.headers.get('retry-after') ?? '');
 }
 
 /** Reads `GET /api/v1/export/log`: one JSON row a line, and a last line `{"end":true,"rows":N}`. */

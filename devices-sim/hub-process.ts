@@ -83,6 +83,8 @@ export class HubProcess {
     const port = this.#url.port === '' ? '80' : this.#url.port;
     const child = spawn(program!, [...before, 'serve', '--port', port, '--data', this.#dataDir], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      // The whole fleet is registered at once, and by one caller.
+      env: { MUSTER_API_REQUESTS_PER_MINUTE: '10000000', ...process.env },
       // A Ctrl-C in the terminal is for the simulator, which then still needs its hub to drain and to check the log.
       detached: true,
     });

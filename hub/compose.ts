@@ -3,7 +3,9 @@ import type { Config } from './config.ts';
 import { CommandDesk } from './fleet/commands.ts';
 import { DeviceBook } from './fleet/devices.ts';
 import { Identity } from './fleet/identity.ts';
+import { OperatorBook } from './fleet/operators.ts';
 import { PresenceBook, presenceMessage } from './fleet/presence.ts';
+import { TokenDesk } from './fleet/token-desk.ts';
 import { mintToken, TokenBook } from './fleet/tokens.ts';
 import { BacklogGate, type Pressure } from './gateway/backlog-gate.ts';
 import { Connections } from './gateway/connections.ts';
@@ -15,6 +17,13 @@ import type { Services } from './gateway/services.ts';
 import { Wheel } from './gateway/wheel.ts';
 import { createApi } from './http/app.ts';
 import { API_LIMITS } from './http/limits.ts';
+import { cronScheduler } from './jobs/cron.ts';
+import { JobBook } from './jobs/jobs.ts';
+import { JOB_LIMITS } from './jobs/limits.ts';
+import { hubJobs } from './jobs/list.ts';
+import { hubAlarms } from './live/alarms.ts';
+import { LiveHub } from './live/feed.ts';
+import { LIVE_LIMITS } from './live/limits.ts';
 import { Counters, increment, type Gauges } from './observe/counters.ts';
 import type { Log } from './observe/log.ts';
 import { createMetrics } from './observe/metrics.ts';
@@ -33,6 +42,10 @@ export interface Hub {
   readonly url: string;
   /** The first API token, at the first start alone. */
   readonly bootstrapToken: string | null;
+  /** A link that signs an administrator in, once, as long as none has a password or is signed in. */
+  readonly signInLink: string | null;
+  /** Reads the TLS certificate files anew; connections stay open. Without TLS there is nothing to do. */
+  reload(): Promise<void>;
   /** Commits and acknowledges what is in hand, says goodbye, closes. */
   stop(): Promise<void>;
 }
@@ -44,24 +57,37 @@ export interface HubOptions {
 }
 
 /** Joins the implementations to the interfaces and starts the hub. The only file that knows them all. */
-export async function startHub(config: Config, { log, onFatal }: HubOptions): Promise<Hub> {
-  const clock = systemClock;
-  const startedMs = clock.now();
-  const counters = new Counters();
-  const fault = (error: unknown): void => log.error({ err: error }, 'fault');
-  let phase: 'starting' | 'running' | 'stopping' = 'starting';
-
+export async function startHub(config: Config, options: HubOptions): Promise<Hub> {
+  const { log, onFatal } = options;
   const store = new SqliteStore(config.data);
   store.onDeath = (error) => {
     log.fatal({ err: error }, 'the store has died');
     onFatal?.(error);
   };
   await store.open();
+  try {
+    return await startOn(store, config, log);
+  } catch (error) {
+    // The folder is free for the next try.
+    await store.close();
+    throw error;
+  }
+}
+
+async function startOn(store: SqliteStore, config: Config, log: Log): Promise<Hub> {
+  const clock = systemClock;
+  const startedMs = clock.now();
+  const counters = new Counters();
+  const fault = (error: unknown): void => log.error({ err: error }, 'fault');
+  let phase: 'starting' | 'running' | 'stopping' = 'starting';
+
   const telemetry = new TelemetryPath(store, clock, config, observer(counters, log));
 
-  const tokens = new TokenBook();
+  const tokens = new TokenBook(clock);
   const presence = new PresenceBook(telemetry, clock);
   const devices = new DeviceBook(telemetry, tokens, presence, clock, config);
+  const operators = new OperatorBook(telemetry, clock, config);
+  const tokenDesk = new TokenDesk(telemetry, tokens, clock);
   const maxCommandBytes = Math.floor(config.limits.maxMessageBytes / 2);
   const commands = new CommandDesk(telemetry, store.read, devices, clock, { ...config, maxCommandBytes });
 
@@ -72,16 +98,20 @@ export async function startHub(config: Config, { log, onFatal }: HubOptions): Pr
   devices.restore(state);
   presence.restore(state);
   commands.restore(state);
+  operators.restore(state);
+  tokenDesk.restore();
+  const link = await operators.bootstrapLink();
   const bootstrapToken = tokens.has('api') ? null : await bootstrap(telemetry, tokens, startedMs * 1000);
 
   const router = new RouterWithSource(new AedesRouter({ ...config, onError: fault }), (filter) =>
     presence.retained(filter),
   );
   await router.open();
-  presence.onChange = (device, view) => {
+  presence.onChange((device, view) => {
+    if (view === null) return;
     const message = presenceMessage(device, view, false);
     if (router.wanted(message.topic)) router.publish(message, () => undefined);
-  };
+  });
   const sessions = new SessionRegistry({
     router,
     clock,
@@ -102,6 +132,7 @@ export async function startHub(config: Config, { log, onFatal }: HubOptions): Pr
     largeIntegers: config.largeIntegers,
     keep: config,
     rejected: (code) => increment(counters.messagesRejected, code),
+    notRetained: () => increment(counters.messagesDropped, 'retained'),
   };
   const wheel = new Wheel(clock, WHEEL_TICK_MS, fault);
   const services: Services = {
@@ -129,6 +160,32 @@ export async function startHub(config: Config, { log, onFatal }: HubOptions): Pr
     if (why === 'device_deleted') presence.forget(id);
   };
 
+  devices.onChange = (id) => gateway.reviewDevice(id);
+  tokenDesk.onRevoked = (keyIds) => gateway.reviewTokens(keyIds);
+
+  const live = new LiveHub({
+    clock,
+    limits: LIVE_LIMITS,
+    alarms: hubAlarms(telemetry, gateway, clock, LIVE_LIMITS),
+    watchReadings: (listener) => telemetry.watch(listener),
+  });
+  presence.onChange((device, view) => live.presenceChanged(device, view));
+  commands.onChange = (row) => live.commandChanged(row);
+
+  const jobs = new JobBook(
+    hubJobs({
+      clock,
+      limits: JOB_LIMITS,
+      retain: config,
+      write: (control) => telemetry.write(control),
+      checkpoint: () => store.checkpoint(),
+      removeExpiredSignIns: () => operators.removeExpired(),
+      removeExpiredTokens: () => tokenDesk.removeExpired(),
+    }),
+    clock,
+    log,
+  );
+
   const gauges: Gauges = {
     connections: () => gateway.counts().byFamily,
     socketsPaused: () => gateway.counts().paused,
@@ -139,18 +196,20 @@ export async function startHub(config: Config, { log, onFatal }: HubOptions): Pr
     backlogBytes: () => telemetry.backlog.bytes,
     storeWritable: () => telemetry.health.writable,
     retainedMessages: () => router.stats.retained,
+    jobsFailing: () => Object.fromEntries(jobs.list().map((job) => [job.name, job.lastRun?.ok === false ? 1 : 0])),
+    certificateExpirySeconds: () => certificate?.expirySeconds() ?? {},
   };
   const api = createApi({
     devices,
     commands,
     telemetry,
     gateway,
+    operators,
+    tokens: tokenDesk,
+    jobs,
+    live,
     reader: store.read,
     metrics: createMetrics(counters, gauges),
-    verifyApiToken: (token) => {
-      const row = tokens.verify(token);
-      return row?.kind === 'api' ? { label: row.subject } : null;
-    },
     phase: () => phase,
     config,
     limits: API_LIMITS,
@@ -159,15 +218,19 @@ export async function startHub(config: Config, { log, onFatal }: HubOptions): Pr
     version: VERSION,
     startedMs,
   });
-  const server = createPort(config, api);
+  const { server, certificate } = createPort(config, { clock, log, everyMs: config.tlsReloadMs }, api);
   server.on('upgrade', (request, socket, head) => gateway.upgrade(request, socket, head));
   const port = await listen(server, config);
+  certificate?.watch();
+  jobs.start(cronScheduler(log));
   phase = 'running';
 
   const stop = async (): Promise<void> => {
     if (phase === 'stopping') return;
     phase = 'stopping';
     const limitMs = config.shutdownTimeoutMs;
+    certificate?.stop();
+    jobs.stop();
     gateway.stopAccepting();
     server.close();
     gateway.pauseAll();
@@ -175,10 +238,14 @@ export async function startHub(config: Config, { log, onFatal }: HubOptions): Pr
     const committed = await telemetry.drain(limitMs * 0.4);
     if (!committed) telemetry.abandon();
     await gateway.endAll('hub_shutdown', 'the hub is shutting down; come back in a moment', limitMs * 0.3);
-    if (!(await telemetry.drain(limitMs * 0.2))) telemetry.abandon();
+    await telemetry.drain(limitMs * 0.2);
+    // In any case: a write that came after this would be tried for ever on a store that is closed.
+    telemetry.abandon();
+    live.close();
     server.closeAllConnections();
     wheel.close();
     commands.close();
+    tokenDesk.close();
     sessions.close();
     await router.close();
     await store.close();
@@ -186,7 +253,11 @@ export async function startHub(config: Config, { log, onFatal }: HubOptions): Pr
   };
   const scheme = config.tlsCert === null ? 'http' : 'https';
   const host = config.host === '0.0.0.0' || config.host === '::' ? 'localhost' : config.host;
-  return { port, url: `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`, bootstrapToken, stop };
+  const url = `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const reload = async (): Promise<void> => {
+    await certificate?.reload();
+  };
+  return { port, url, bootstrapToken, signInLink: link === null ? null : `${url}/sign-in#${link}`, reload, stop };
 }
 
 async function bootstrap(telemetry: TelemetryPath, tokens: TokenBook, timeUs: number): Promise<string> {

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { ProtocolLimits } from '#protocols/limits.js';
 import { checkTogether } from './config/check.ts';
+import { readFileValues, type ConfigFile, type FileValue } from './config/file.ts';
 import { ALL_OPTIONS, type NamedOption } from './config/keys.ts';
 import { LIMIT_OPTIONS } from './config/limit-options.ts';
 import type { Option } from './config/option.ts';
@@ -8,6 +9,7 @@ import { OPTIONS } from './config/options.ts';
 import { parseText, TextError } from './config/parse.ts';
 import { nearest } from './config/suggest.ts';
 
+export type { ConfigFile } from './config/file.ts';
 export { ALL_OPTIONS, type NamedOption } from './config/keys.ts';
 
 type Values<T extends Record<string, Option>> = { readonly [K in keyof T]: z.infer<T[K]['schema']> };
@@ -23,7 +25,7 @@ export const configSchema: z.ZodType<Config> = z.strictObject({
   limits: z.strictObject(shape(LIMIT_OPTIONS)),
 }) as unknown as z.ZodType<Config>;
 
-export type ConfigSource = 'flag' | 'environment' | 'default';
+export type ConfigSource = 'flag' | 'environment' | 'file' | 'default';
 
 /** Options that cannot be used. `problems` has one line for each, which says what would be right. */
 export class ConfigError extends Error {
@@ -37,25 +39,44 @@ export class ConfigError extends Error {
 
 export type FlagValue = string | number | boolean | readonly string[] | undefined;
 
-/** Variables of the command line's clients, no options of the hub. */
-const CLIENT_VARIABLES = new Set(['MUSTER_URL', 'MUSTER_TOKEN']);
+/** Variables of the command line, no options of the hub. */
+const CLIENT_VARIABLES = new Set([
+  'MUSTER_URL',
+  'MUSTER_TOKEN',
+  'MUSTER_TOKEN_FILE',
+  'MUSTER_PROFILE',
+  'MUSTER_CONFIG',
+]);
+
+export interface ResolvedConfig {
+  readonly config: Config;
+  /** By key (`maxConnections`, `limits.maxDepth`): where each value comes from. */
+  readonly sources: Readonly<Record<string, ConfigSource>>;
+  /** By key: the same with its name, such as `--port`, `MUSTER_PORT`, `muster.yaml:3` or `default`. */
+  readonly places: Readonly<Record<string, string>>;
+}
 
 /**
- * The effective configuration: flags before environment (`MUSTER_*`) before defaults.
+ * The effective configuration: flags before environment (`MUSTER_*`) before the file before defaults.
  * `flags` are by attribute (`maxConnections`, `limitsMaxDepth`); text is parsed, other values are taken as they are.
- * `sources` tells by key (`maxConnections`, `limits.maxDepth`) where each value comes from. Throws ConfigError with all that is wrong.
+ * Throws ConfigError with all that is wrong.
  */
 export function resolveConfig(
   flags: Readonly<Record<string, FlagValue>>,
   env: Readonly<Record<string, string | undefined>>,
-): { readonly config: Config; readonly sources: Readonly<Record<string, ConfigSource>> } {
-  const problems = [...unknownFlags(flags), ...unknownVariables(env)];
+  file: ConfigFile | null = null,
+): ResolvedConfig {
+  const read = file === null ? { values: new Map<string, never>(), problems: [] } : readFileValues(file);
+  const problems = [...unknownFlags(flags), ...unknownVariables(env), ...read.problems];
   const values: Record<string, unknown> = {};
   const limits: Record<string, unknown> = {};
   const sources: Record<string, ConfigSource> = {};
+  const places: Record<string, string> = {};
   for (const option of ALL_OPTIONS) {
-    const { value, source } = pick(option, flags[option.attribute], env[option.env], problems);
-    sources[option.key] = source;
+    const given = pick(option, flags[option.attribute], env[option.env], read.values.get(option.key));
+    const value = given === null ? option.default : checked(option, given, problems);
+    sources[option.key] = given?.source ?? 'default';
+    places[option.key] = given?.place ?? 'default';
     if (option.key.startsWith('limits.')) limits[option.key.slice('limits.'.length)] = value;
     else values[option.key] = value;
   }
@@ -64,29 +85,48 @@ export function resolveConfig(
   const config = configSchema.parse({ ...values, limits });
   const together = checkTogether(config);
   if (together.length > 0) throw new ConfigError(together);
-  return { config, sources };
+  return { config, sources, places };
 }
 
+/** A value as it was given, before it is read and checked. */
+interface Given {
+  readonly raw: unknown;
+  readonly source: ConfigSource;
+  readonly place: string;
+  /** What a message calls it. */
+  readonly name: string;
+}
+
+/** Null: nobody gave one. */
 function pick(
   option: NamedOption,
-  given: FlagValue,
+  flagged: FlagValue,
   variable: string | undefined,
-  problems: string[],
-): { value: unknown; source: ConfigSource } {
-  const source: ConfigSource = given !== undefined ? 'flag' : variable !== undefined ? 'environment' : 'default';
-  if (source === 'default') return { value: option.default, source };
-  const raw = source === 'flag' ? given : variable;
-  const name = source === 'flag' ? option.flag : option.env;
+  inFile: FileValue | undefined,
+): Given | null {
+  if (flagged !== undefined) return { raw: flagged, source: 'flag', place: option.flag, name: option.flag };
+  if (variable !== undefined) return { raw: variable, source: 'environment', place: option.env, name: option.env };
+  if (inFile === undefined) return null;
+  const { value, place } = inFile;
+  return { raw: value, source: 'file', place, name: `${place}: ${option.key}` };
+}
+
+/** The value, or the default and a problem more. */
+function checked(option: NamedOption, { raw, name }: Given, problems: string[]): unknown {
+  if (raw === null && option.default !== null) {
+    problems.push(`${name}: there is no value: give one, or remove the line to have the default`);
+    return option.default;
+  }
   try {
     const value = typeof raw === 'string' ? parseText(option.kind, raw) : raw;
-    const checked = option.schema.safeParse(value);
-    if (checked.success) return { value: checked.data, source };
-    problems.push(`${name}: ${checked.error.issues.map((issue) => issue.message).join('; ')} (got ${show(raw)})`);
+    const result = option.schema.safeParse(value);
+    if (result.success) return result.data;
+    problems.push(`${name}: ${result.error.issues.map((issue) => issue.message).join('; ')} (got ${show(raw)})`);
   } catch (error) {
     if (!(error instanceof TextError)) throw error;
     problems.push(`${name}: ${error.message} (got ${show(raw)})`);
   }
-  return { value: option.default, source };
+  return option.default;
 }
 
 function unknownFlags(flags: Readonly<Record<string, FlagValue>>): string[] {

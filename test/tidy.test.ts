@@ -23,7 +23,9 @@ const AT_HOME: Readonly<Record<string, string>> = {
   ws: 'hub/gateway/',
   express: 'hub/http/',
   helmet: 'hub/http/',
+  'express-rate-limit': 'hub/http/',
   pino: 'hub/observe/',
+  'node-cron': 'hub/jobs/',
   '@prometheus-io/client': 'hub/observe/',
 };
 

@@ -5,11 +5,30 @@ const HEAD = `# Configuration
 Made from the schema in \`hub/config/\` by \`npm run --silent muster -- config --markdown\`; a test compares the two.
 
 An option is set by its flag (\`muster serve --max-connections 500\`), else by its environment variable
-(\`MUSTER_MAX_CONNECTIONS=500\`), else it has its default. \`muster config\` prints every effective value and where it comes from.
-Unknown flags and unknown \`MUSTER_*\` variables are refused (\`MUSTER_URL\` and \`MUSTER_TOKEN\` are for the client commands).
+(\`MUSTER_MAX_CONNECTIONS=500\`), else in the configuration file (\`maxConnections: 500\`), else it has its default. \`muster config\`
+prints every effective value and where it comes from, with the line of the file. \`muster doctor\` looks whether the machine can keep it.
+Unknown flags, unknown \`MUSTER_*\` variables and unknown keys are refused, with the name that was probably meant (\`MUSTER_URL\`,
+\`MUSTER_TOKEN\`, \`MUSTER_TOKEN_FILE\` and \`MUSTER_PROFILE\` are for the client commands, see [cli.md](cli.md)).
 
 - Durations are milliseconds, or have a unit: \`500ms\`, \`10s\`, \`5m\`, \`1h\`, \`1d\`. Sizes are bytes, or have one: \`64KiB\`, \`1MiB\`, \`1GiB\`.
 - Lists are separated by commas. A switch is turned off again by \`--no-…\`; in the environment it is \`true\` or \`false\`.
+
+## The file
+
+YAML or JSON, named by \`--config FILE\` or \`MUSTER_CONFIG\`; without either, \`muster.yaml\`, \`muster.yml\` or \`muster.json\` of the folder
+where the hub is started is used when it is there. The hub says at start which file it has read. Lists may be written as lists, and the
+protocol limits stand below \`limits\`. Relative paths in it are seen from where the hub is started, as they are everywhere.
+
+\`\`\`yaml
+port: 8443
+data: /var/lib/muster
+tlsCert: /etc/muster/cert.pem
+tlsKey: /etc/muster/key.pem
+allowedOrigins: [https://dashboard.example]
+pingIntervalMs: 20s
+limits:
+  maxMessageBytes: 64KiB
+\`\`\`
 `;
 
 const LIMITS = `

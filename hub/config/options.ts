@@ -5,6 +5,8 @@ const MIB = 1024 * KIB;
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
+/** Longest retention that can be asked for, in days: a century. */
+const CENTURY_DAYS = 36_500;
 
 /** Every option of the hub but the protocol limits (`limit-options.ts`): the only place where its default stands. */
 export const OPTIONS = {
@@ -36,6 +38,12 @@ export const OPTIONS = {
     'off: TLS is often ended by a proxy in front',
   ),
   tlsKey: optionalText('PEM file with the private key of tlsCert', 'goes with tlsCert'),
+  tlsReloadMs: duration(
+    5 * SECOND,
+    50,
+    'how often tlsCert and tlsKey are looked at; changed ones are taken without closing a connection',
+    'soon enough for a renewal, and two looks at a file cost nothing',
+  ),
   maxDevices: count(
     'devices',
     100_000,
@@ -70,6 +78,28 @@ export const OPTIONS = {
     KIB,
     'largest message that v1.echo.muster returns',
     'public WebSocket test suites send messages of 16 MiB',
+  ),
+
+  // Operators.
+  signInSessionMs: duration(
+    12 * HOUR,
+    SECOND,
+    'how long an operator stays signed in',
+    'a shift; a browser that was left open is of no use the next day',
+  ),
+  apiRequestsPerMinute: count(
+    'requests',
+    6000,
+    [1, 10_000_000],
+    'most API requests a minute of one caller; further ones get 429 with Retry-After',
+    'a hundred a second serve any dashboard or script; a loop that has run wild cannot crowd out the others',
+  ),
+  liveViewers: count(
+    'viewers',
+    100,
+    [0, 10_000],
+    'most live feeds (`/api/v1/live`) that are open at once; further ones get 503 with Retry-After',
+    'each holds a socket and the list of what it has not yet been told',
   ),
 
   // Connections.
@@ -303,6 +333,36 @@ export const OPTIONS = {
     'they live in memory for now',
   ),
   maxRetainedBytes: bytes(64 * MIB, 0, 'most bytes of retained messages', 'they live in memory for now'),
+
+  // How long things are kept.
+  retainConnectionsDays: count(
+    'days',
+    30,
+    [1, CENTURY_DAYS],
+    'days that ended connections are kept; the last one of a device stays',
+    'a month shows how a device behaves; a flapping one adds thousands a day',
+  ),
+  retainRejectedDays: count(
+    'days',
+    30,
+    [1, CENTURY_DAYS],
+    'days that unreadable payloads are kept',
+    'time enough to mend a firmware; rejectedPerDevice and rejectedInAll bound them as well',
+  ),
+  retainCommandsDays: count(
+    'days',
+    30,
+    [1, CENTURY_DAYS],
+    'days that ended commands and their histories are kept',
+    'time enough to ask what was sent; unfinished ones are never removed',
+  ),
+  retainEventsDays: count(
+    'days',
+    90,
+    [1, CENTURY_DAYS],
+    'days that events of devices are kept',
+    'events are rare and tell of a season; eventsPerDevice bounds them as well',
+  ),
 
   // Operation.
   rangeBudgetMs: duration(

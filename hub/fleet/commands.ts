@@ -48,6 +48,9 @@ export class CommandDesk implements Commands {
   readonly #deadlines: Deadlines<string>;
   readonly #counts: Record<CommandState, number>;
 
+  /** Called with each new state of a command, once it is on disk. */
+  onChange: (row: CommandRow) => void = () => undefined;
+
   readonly #telemetry: Telemetry;
   readonly #reader: StoreReader;
   readonly #devices: DeviceBook;
@@ -91,12 +94,14 @@ export class CommandDesk implements Commands {
     const result = await writeNow(this.#telemetry, { op: 'command.create', command: row });
     if (!result.ok) throw new FleetError('unavailable', result.message);
     this.#adopt(row);
+    this.onChange(row);
     this.offer(row.device);
     return this.#live.get(row.id)?.row ?? row;
   }
 
   async wait(id: string, waitMs: number): Promise<CommandRow> {
-    if (!this.#live.has(id)) {
+    const live = this.#live.get(id);
+    if (live === undefined) {
       await this.#ending.get(id);
       return this.#stored(id);
     }
@@ -107,8 +112,8 @@ export class CommandDesk implements Commands {
         const index = waiters.indexOf(told);
         if (index >= 0) waiters.splice(index, 1);
         if (waiters.length === 0) this.#waiting.delete(id);
-        const live = this.#live.get(id);
-        if (live !== undefined) resolve(live.row);
+        // Perhaps it has ended and the disk does not have that yet: then this is still how it stood before.
+        resolve(live.row);
       });
       const told = (row: CommandRow): void => {
         timer.cancel();
@@ -302,7 +307,8 @@ export class CommandDesk implements Commands {
 
   async #write(row: CommandRow, detail: string | null): Promise<void> {
     const event: CommandEvent = { state: row.state, timeUs: this.#nowUs(), detail };
-    await this.#telemetry.write({ op: 'command.update', command: row, event });
+    const result = await this.#telemetry.write({ op: 'command.update', command: row, event });
+    if (result.ok) this.onChange(row);
   }
 
   #unlist(live: Live, row: CommandRow): void {
@@ -316,6 +322,7 @@ export class CommandDesk implements Commands {
 
   #forget(live: Live, row: CommandRow): void {
     this.#unlist(live, row);
+    this.onChange(row);
     this.#tell(row);
   }
 

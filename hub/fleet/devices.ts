@@ -30,6 +30,9 @@ export class DeviceBook implements Devices {
   /** Called after a device was removed or disabled: its connection ends, its commands are cancelled. */
   onGone: (id: string, why: 'device_deleted' | 'device_disabled') => void = () => undefined;
 
+  /** Called after its policy was changed or a token was revoked: its connection stays only if it would be let in now. */
+  onChange: (id: string) => void = () => undefined;
+
   constructor(telemetry: Telemetry, tokens: TokenBook, presence: PresenceBook, clock: Clock, options: DevicesOptions) {
     this.#telemetry = telemetry;
     this.#tokens = tokens;
@@ -119,6 +122,7 @@ export class DeviceBook implements Devices {
     const row = { ...this.#must(id), ...change };
     this.#rows.set(id, row);
     if (row.disabled) this.onGone(id, 'device_disabled');
+    else if (change.protocols !== undefined) this.onChange(id);
     return this.#view(row);
   }
 
@@ -155,6 +159,7 @@ export class DeviceBook implements Devices {
     if (!known) throw new FleetError('not_found', `device ${id} has no token ${keyId}`);
     await writeNow(this.#telemetry, { op: 'token.delete', keyId });
     this.#tokens.remove(keyId);
+    this.onChange(id);
   }
 
   counts(): { devices: number; online: number; onlineByProtocol: Readonly<Record<string, number>> } {

@@ -1,7 +1,8 @@
 import type { CloseReason } from '#protocols/close-reasons.js';
 import { isDeviceId, type Credentials, type Principal } from '#protocols/principal.js';
 import type { DeviceRow, TokenRow } from '#hub/store/port.js';
-import type { TokenBook } from './tokens.ts';
+import type { TopicRules } from './scopes.ts';
+import { keyIdOf, type TokenBook } from './tokens.ts';
 
 /** What identity needs to know of devices. */
 export interface DeviceLookup {
@@ -10,6 +11,8 @@ export interface DeviceLookup {
 
 export type Named =
   { readonly ok: true; readonly principal: Principal } | { readonly ok: false; readonly reason: CloseReason };
+
+const NOTHING: TopicRules = { publish: [], subscribe: [] };
 
 /** Whom credentials name, and whether two of them agree. Pure memory: thousands may reconnect at once. */
 export class Identity {
@@ -35,7 +38,7 @@ export class Identity {
    *
    * A token may stand in the password (the user name is then a label) or, without a password, in the user name.
    * Two credentials that name different principals are refused. Without any, anonymous mode takes the client id as
-   * the device's name if it is one.
+   * the device's name if it is one and that device has no token.
    */
   resolve(handshake: Principal | null, credentials: Credentials | null, clientId: string | null): Named {
     const shown = tokensOf(credentials);
@@ -50,6 +53,9 @@ export class Identity {
     }
     if (principal !== null) return { ok: true, principal };
     if (!this.#allowAnonymous) return { ok: false, reason: 'credentials_required' };
+    // A device that was given a token is never taken over by a stranger who knows its name.
+    if (clientId !== null && this.#tokens.deviceHasToken(clientId))
+      return { ok: false, reason: 'credentials_required' };
     return { ok: true, principal: this.#anonymous(clientId) };
   }
 
@@ -60,10 +66,25 @@ export class Identity {
     return policy === null || policy.includes(family);
   }
 
+  /** The rules of the token that named it; null: there are none, and it may do everything that its kind may. */
+  rulesOf({ keyId }: Principal): TopicRules | null {
+    if (keyId === undefined) return null;
+    const row = this.#tokens.get(keyId);
+    return row === undefined ? NOTHING : row.topics;
+  }
+
+  /** Key ids of the tokens among these credentials. */
+  keyIdsOf(credentials: Credentials | null): string[] {
+    return tokensOf(credentials).flatMap((token) => keyIdOf(token) ?? []);
+  }
+
+  /** False: a token that was shown has been revoked since. */
+  stillValid(keyIds: readonly string[]): boolean {
+    return keyIds.every((keyId) => this.#tokens.knows(keyId));
+  }
+
   #named(row: TokenRow): Named {
-    if (row.kind !== 'device') {
-      return { ok: true, principal: { kind: 'application', id: row.subject, anonymous: false } };
-    }
+    if (row.kind !== 'device') return applicationOf(row);
     const device = this.#devices.row(row.subject);
     if (device === undefined) return { ok: false, reason: 'device_deleted' };
     if (device.disabled) return { ok: false, reason: 'device_disabled' };
@@ -75,6 +96,15 @@ export class Identity {
     const id = clientId === null ? `anonymous-${++this.#ephemeral}` : 'anonymous';
     return { kind: 'application', id, anonymous: true };
   }
+}
+
+/**
+ * An API token opens the topics only where it may do everything: its scopes say nothing of topics. For all others there are
+ * application tokens.
+ */
+function applicationOf({ keyId, kind, subject, label, scopes }: TokenRow): Named {
+  if (kind === 'api' && scopes !== null && !scopes.includes('admin')) return { ok: false, reason: 'not_authorized' };
+  return { ok: true, principal: { kind: 'application', id: label ?? subject, anonymous: false, keyId } };
 }
 
 /** Secrets among user name and password. Anonymous clients may send a login that means nothing here: it is no token, yet it is a credential, and wrong. */

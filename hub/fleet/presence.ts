@@ -25,17 +25,24 @@ export class PresenceBook {
   readonly #telemetry: Telemetry;
   readonly #clock: Clock;
   readonly #online = new Map<string, number>();
-  /** Called after each change, for the presence topic. */
-  onChange: (device: string, presence: PresenceView) => void = () => undefined;
+  readonly #listeners: ((device: string, presence: PresenceView | null) => void)[] = [];
 
   constructor(telemetry: Telemetry, clock: Clock) {
     this.#telemetry = telemetry;
     this.#clock = clock;
   }
 
-  /** After `connection.recover`: nobody is online, and the store knows why. */
+  /** After `connection.recover`: nobody is online, and the store knows why. Connections of deleted devices are history alone. */
   restore(state: StartState): void {
-    for (const row of state.lastConnections) this.#current.set(row.device, viewOf(row));
+    const devices = new Set(state.devices.map((row) => row.id));
+    for (const row of state.lastConnections) {
+      if (devices.has(row.device)) this.#current.set(row.device, viewOf(row));
+    }
+  }
+
+  /** `listener` is called after each change; with null once a device was deleted. */
+  onChange(listener: (device: string, presence: PresenceView | null) => void): void {
+    this.#listeners.push(listener);
   }
 
   of(device: string): PresenceView {
@@ -109,9 +116,10 @@ export class PresenceBook {
 
   forget(device: string): void {
     const before = this.#current.get(device);
-    if (before === undefined) return;
-    if (before.online) this.#count(before.protocol, -1);
+    if (before?.online === true) this.#count(before.protocol, -1);
     this.#current.delete(device);
+    // One that never connected has gone as well.
+    this.#tell(device, null);
   }
 
   /** Retained presence messages that match a filter; made from the table instead of being kept by the router. */
@@ -145,7 +153,11 @@ export class PresenceBook {
 
   #set(device: string, presence: PresenceView): void {
     this.#current.set(device, presence);
-    this.onChange(device, presence);
+    this.#tell(device, presence);
+  }
+
+  #tell(device: string, presence: PresenceView | null): void {
+    for (const listener of this.#listeners) listener(device, presence);
   }
 }
 

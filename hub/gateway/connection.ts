@@ -26,6 +26,8 @@ export interface ConnectionParts {
   readonly name: string;
   readonly subprotocol: Subprotocol;
   readonly principal: Principal | null;
+  /** Of the tokens that the handshake showed. */
+  readonly keyIds: readonly string[];
   readonly outbox: OutboxLimits;
   readonly gate: BacklogGate;
   /** It is over: taken from the lists. */
@@ -80,7 +82,7 @@ export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink 
     const { clock, wheel, options, flusher } = services;
     this.#outbox = new Outbox(this, parts.subprotocol.framing, parts.outbox, flusher, this);
     this.liveness = new Liveness(this, wheel, clock, options, parts.subprotocol.identifies, Math.random());
-    this.#host = new HubSession(this, services, parts.principal);
+    this.#host = new HubSession(this, services, parts.principal, parts.keyIds);
     const { id, name: subprotocol, principal } = parts;
     this.session = parts.subprotocol.open(this, this.#host, { connectionId: id, subprotocol, principal });
   }
@@ -96,6 +98,11 @@ export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink 
 
   get isPaused(): boolean {
     return this.#pauses !== null;
+  }
+
+  /** Null until it has identified itself. */
+  get principal(): Principal | null {
+    return this.#host.identity?.principal ?? null;
   }
 
   // What the WebSocket brings.
@@ -199,8 +206,15 @@ export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink 
     if (paused) this.#parts.webSocket.terminate();
   }
 
-  terminate(): void {
-    this.#parts.webSocket.terminate();
+  /** Did it identify itself with one of these tokens, by key id? */
+  uses(keyIds: ReadonlySet<string>): boolean {
+    return this.principal !== null && this.#host.keyIds.some((keyId) => keyIds.has(keyId));
+  }
+
+  /** The device's policy or tokens have changed: the connection stays if it would be let in now. */
+  review(): void {
+    const barred = this.#host.barred();
+    if (barred !== null) this.fail(barred, closeReason(barred).text);
   }
 
   identified(): void {
@@ -209,8 +223,9 @@ export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink 
     this.#parts.onIdentified();
   }
 
+  /** Not once it has ended: a paused WebSocket never finishes its close. */
   pause(why: PauseReason): void {
-    if (this.#pauses?.includes(why) === true) return;
+    if (!this.open || this.#pauses?.includes(why) === true) return;
     if (this.#pauses === null) {
       this.#parts.webSocket.pause();
       this.liveness.paused();
@@ -231,6 +246,8 @@ export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink 
 
   /** Called after each message that the session handed to the hub: the places where reading may have to wait. */
   accepted(): void {
+    // A will, said last.
+    if (!this.open) return;
     this.#parts.gate.check(this);
     const { maxMessagesPerSecond } = this.#services.options;
     if (maxMessagesPerSecond > 0) this.#keepRate(maxMessagesPerSecond);

@@ -7,6 +7,7 @@ import { negotiate } from '#protocols/negotiate.js';
 import type { Principal } from '#protocols/principal.js';
 import { registry } from '#protocols/registry.js';
 import type { Subprotocol } from '#protocols/subprotocol.js';
+import { keyIdOf } from '#hub/fleet/tokens.js';
 import { increment } from '#hub/observe/counters.js';
 import { Admission } from './admission.ts';
 import type { BacklogGate } from './backlog-gate.ts';
@@ -39,6 +40,7 @@ interface Admitted {
   readonly name: string;
   readonly subprotocol: Subprotocol;
   readonly principal: Principal | null;
+  readonly keyIds: readonly string[];
 }
 
 /** Sockets become sessions. Everything about a connection is decided in the HTTP upgrade, before a WebSocket exists. */
@@ -104,14 +106,22 @@ export class WebSocketGateway implements Gateway {
     for (const connection of this.#services.connections.all()) connection.pause('shutdown');
   }
 
-  /** Goodbye to everybody, in each protocol. Resolves when all sockets are gone, or after `limitMs`. */
+  /**
+   * Goodbye to everybody, in each protocol; to applications last, so that those who watch hear of the devices' wills and
+   * ends. Resolves when all sockets are gone, or after `limitMs`.
+   */
   async endAll(reason: CloseReason, detail: string, limitMs: number): Promise<void> {
-    for (const connection of [...this.#services.connections.all()]) connection.fail(reason, detail);
-    const { clock } = this.#services;
+    const { clock, connections, router } = this.#services;
     const end = clock.monotonic() + limitMs;
-    while (this.#sockets.size > 0 && clock.monotonic() < end) {
-      await new Promise<void>((resolve) => void clock.after(20, resolve));
+    const until = async (isOver: () => boolean): Promise<void> => {
+      while (!isOver() && clock.monotonic() < end) await new Promise<void>((resolve) => void clock.after(20, resolve));
+    };
+    for (const connection of [...connections.all()]) {
+      if (connection.principal?.kind !== 'application') connection.fail(reason, detail);
     }
+    await until(() => router.backlog === 0);
+    for (const connection of [...connections.all()]) connection.fail(reason, detail);
+    await until(() => this.#sockets.size === 0);
     for (const webSocket of this.#sockets) webSocket.terminate();
   }
 
@@ -148,6 +158,19 @@ export class WebSocketGateway implements Gateway {
     this.#services.connections.holderOf(`device:${device}`)?.fail(reason, '');
   }
 
+  /** The policy of a device was changed, or one of its tokens revoked. */
+  reviewDevice(device: string): void {
+    this.#services.connections.holderOf(`device:${device}`)?.review();
+  }
+
+  /** Tokens were revoked or have expired. Whoever is still about to identify itself is refused then. */
+  reviewTokens(keyIds: readonly string[]): void {
+    const gone = new Set(keyIds);
+    for (const connection of [...this.#services.connections.all()]) {
+      if (connection.uses(gone)) connection.review();
+    }
+  }
+
   counts(): { byFamily: Record<string, number>; paused: number } {
     const byFamily: Record<string, number> = {};
     let paused = 0;
@@ -179,7 +202,7 @@ export class WebSocketGateway implements Gateway {
     const negotiated = negotiate(handshake.offered ?? undefined, this.#served, policy);
     if (!negotiated.ok) return negotiated;
     const { name, subprotocol } = negotiated;
-    return { handshake, name, subprotocol, principal };
+    return { handshake, name, subprotocol, principal, keyIds: handshake.tokens.flatMap((t) => keyIdOf(t) ?? []) };
   }
 
   #refuse(socket: Duplex, handshake: Handshake, refusal: { code: RefusalCode; detail: string }): void {
@@ -197,7 +220,7 @@ export class WebSocketGateway implements Gateway {
   #begin(webSocket: WebSocket, stream: Duplex, admitted: Admitted): void {
     // Node's HTTP server hands over the TCP or TLS socket itself.
     const socket = stream as unknown as Socket;
-    const { handshake, name, subprotocol, principal } = admitted;
+    const { handshake, name, subprotocol, principal, keyIds } = admitted;
     const { address, path } = handshake;
     const { counters, connections, log } = this.#services;
     const echo = subprotocol.family === 'echo';
@@ -215,6 +238,7 @@ export class WebSocketGateway implements Gateway {
         name,
         subprotocol,
         principal,
+        keyIds,
         outbox: echo ? this.#echoOutbox : this.#outbox,
         gate: this.#gate,
         onEnd: (ended) => {

@@ -74,7 +74,9 @@ export function identifyHandshake(handshake: Handshake, identity: Identity): Han
     if (!named.ok) {
       if (named.reason === 'device_disabled')
         return { ok: false, code: 'device_disabled', detail: 'the device is disabled' };
-      return { ok: false, code: 'bad_credentials', detail: 'the token is unknown or was revoked' };
+      if (named.reason === 'not_authorized')
+        return { ok: false, code: 'bad_credentials', detail: 'an API token without admin: use an application token' };
+      return { ok: false, code: 'bad_credentials', detail: 'the token is unknown, was revoked, or has expired' };
     }
     if (principal !== null && (principal.kind !== named.principal.kind || principal.id !== named.principal.id)) {
       return { ok: false, code: 'credentials_contradict', detail: 'header and query name different principals' };

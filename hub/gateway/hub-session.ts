@@ -16,6 +16,7 @@ import type {
 import { levelCount, resolveMe } from '#protocols/topics.js';
 import { maySubscribe } from '#hub/fleet/access.js';
 import type { CommandSink } from '#hub/fleet/commands.js';
+import type { TopicRules } from '#hub/fleet/scopes.js';
 import { sessionKey } from '#hub/router/sessions.js';
 import type { Connection } from './connection.ts';
 import { Inbound } from './inbound.ts';
@@ -28,6 +29,8 @@ export interface Identity {
   /** Of the session registry, and of takeovers between an application's connections. */
   readonly key: string;
   readonly epoch: number;
+  /** Of an application's token; null: none. */
+  readonly rules: TopicRules | null;
 }
 
 /** What one connection's session asks of the hub. See `SessionHost`. */
@@ -35,15 +38,23 @@ export class HubSession implements SessionHost, CommandSink {
   readonly #connection: Connection;
   readonly #services: Services;
   readonly #handshakePrincipal: Principal | null;
+  /** Of the tokens that were shown: in the handshake, then in the protocol. */
+  #keyIds: readonly string[];
   #asked = false;
   #identity: Identity | null = null;
   #inbound: Inbound | null = null;
   #attached = false;
 
-  constructor(connection: Connection, services: Services, handshakePrincipal: Principal | null) {
+  constructor(
+    connection: Connection,
+    services: Services,
+    handshakePrincipal: Principal | null,
+    handshakeKeyIds: readonly string[],
+  ) {
     this.#connection = connection;
     this.#services = services;
     this.#handshakePrincipal = handshakePrincipal;
+    this.#keyIds = handshakeKeyIds;
   }
 
   get limits(): ProtocolLimits {
@@ -138,11 +149,11 @@ export class HubSession implements SessionHost, CommandSink {
   }
 
   subscribe(requests: readonly Subscription[]): readonly Grant[] {
-    const { principal, key } = this.#mustBeKnown();
+    const { principal, key, rules } = this.#mustBeKnown();
     const { sessions, limits } = this.#services;
     return requests.map((subscription): Grant => {
       const filter = principal.kind === 'device' ? resolveMe(subscription.filter, principal.id) : subscription.filter;
-      if (!maySubscribe(principal, filter)) return { ok: false, reason: 'not_authorized' };
+      if (!maySubscribe(principal, filter, rules)) return { ok: false, reason: 'not_authorized' };
       if (levelCount(filter) > limits.maxTopicLevels) return { ok: false, reason: 'limit' };
       sessions.subscribe(key, subscription);
       return { ok: true, qos: subscription.qos };
@@ -181,6 +192,18 @@ export class HubSession implements SessionHost, CommandSink {
     return this.#connection.open && this.#session.deliver(command);
   }
 
+  /** Key ids of the tokens that were shown. */
+  get keyIds(): readonly string[] {
+    return this.#keyIds;
+  }
+
+  /** Why this client would not be let in now; null: it would. */
+  barred(): CloseReason | null {
+    const { principal } = this.#mustBeKnown();
+    if (principal.kind === 'device') return this.#barred(principal.id);
+    return this.#services.identity.stillValid(this.#keyIds) ? null : 'bad_credentials';
+  }
+
   /** The connection is over: the session says its last (a will), then lets go of everything here. */
   finish(reason: CloseReason, detail: string): void {
     try {
@@ -213,6 +236,9 @@ export class HubSession implements SessionHost, CommandSink {
     const named = identity.resolve(this.#handshakePrincipal, request.credentials, request.clientId);
     if (!named.ok) return named;
     const { principal } = named;
+    this.#keyIds = [...this.#keyIds, ...identity.keyIdsOf(request.credentials)];
+    // The handshake's may have been revoked since.
+    if (!identity.stillValid(this.#keyIds)) return { ok: false, reason: 'bad_credentials' };
     if (!identity.allows(principal, this.#connection.subprotocol.family)) {
       return { ok: false, reason: 'protocol_not_allowed' };
     }
@@ -253,28 +279,44 @@ export class HubSession implements SessionHost, CommandSink {
   }
 
   #barred(device: string): CloseReason | null {
-    const row = this.#services.devices.row(device);
+    const { devices, identity } = this.#services;
+    const row = devices.row(device);
     if (row === undefined) return 'device_deleted';
-    return row.disabled ? 'device_disabled' : null;
+    if (row.disabled) return 'device_disabled';
+    if (!identity.stillValid(this.#keyIds)) return 'bad_credentials';
+    const allowed = row.protocols === null || row.protocols.includes(this.#connection.subprotocol.family);
+    return allowed ? null : 'protocol_not_allowed';
   }
 
   /** Everything that must happen in one step: the older connection goes, this one counts. */
   #enter(request: Identification, principal: Principal, clientId: string, epoch: number): Identified {
     if (!this.#connection.open) return { ok: false, reason: 'connection_lost' };
-    const { sessions, presence, connections } = this.#services;
+    const { identity, presence, connections } = this.#services;
     const key = sessionKey(principal, clientId);
     const holder = principal.kind === 'device' ? holderOf(principal.id) : key;
     connections.holderOf(holder)?.takenOver();
-    const { state, resumed } = sessions.open(key, request.persistent);
-    this.#identity = { principal, clientId, key, epoch };
+    const rules = identity.rulesOf(principal);
+    const { state, resumed } = this.#openSession(principal, rules, key, request.persistent);
+    this.#identity = { principal, clientId, key, epoch, rules };
     const connection = this.#connection;
-    this.#inbound = new Inbound(this.#services.inbound, principal, connection.subprotocol.family, (piece) =>
+    this.#inbound = new Inbound(this.#services.inbound, principal, rules, connection.subprotocol.family, (piece) =>
       connection.run(piece),
     );
     connections.hold(holder, this.#connection);
     if (principal.kind === 'device') presence.begin(principal.id, epoch, this.#connection.subprotocol.family);
     this.#connection.identified();
     return { ok: true, principal, clientId, state, resumed, epoch };
+  }
+
+  /** A kept session goes whole when its token does not allow all of its subscriptions (another token of the same application made it). */
+  #openSession(principal: Principal, rules: TopicRules | null, key: string, persistent: boolean): Opened {
+    const { sessions } = this.#services;
+    const opened = sessions.open(key, persistent);
+    if (rules === null) return opened;
+    const kept = [...opened.state.subscriptions.values()];
+    if (kept.every(({ filter }) => maySubscribe(principal, filter, rules))) return opened;
+    sessions.open(key, false);
+    return sessions.open(key, persistent);
   }
 
   #known(): Inbound {
@@ -287,6 +329,8 @@ export class HubSession implements SessionHost, CommandSink {
     return this.#identity;
   }
 }
+
+type Opened = ReturnType<Services['sessions']['open']>;
 
 /** The place of a device's one connection, see `Connections.hold`. */
 function holderOf(device: string): string {

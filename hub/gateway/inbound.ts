@@ -8,10 +8,12 @@ import type { Reading, StreamPosition } from '#protocols/reading.js';
 import type { PublishRequest } from '#protocols/subprotocol.js';
 import { resolveMe, topicMeaning, type TopicMeaning } from '#protocols/topics.js';
 import type { Clock } from '#hub/clock.js';
-import { mayUseFreeTopics, mayWriteDevice } from '#hub/fleet/access.js';
+import { mayUseFreeTopics, mayWriteDevice, rulesAllow } from '#hub/fleet/access.js';
 import type { CommandDesk } from '#hub/fleet/commands.js';
 import type { DeviceLookup } from '#hub/fleet/identity.js';
+import type { TopicRules } from '#hub/fleet/scopes.js';
 import type { Router } from '#hub/router/port.js';
+import { StoreError } from '#hub/store/port.js';
 import type { Telemetry } from '#hub/telemetry/port.js';
 
 export interface InboundServices {
@@ -29,6 +31,8 @@ export interface InboundServices {
   };
   /** Counts a message that could not be used. */
   readonly rejected: (code: RejectCode) => void;
+  /** Counts a message that was routed and not retained, although its sender asked for it: the table is full. */
+  readonly notRetained: () => void;
 }
 
 /** A topic name as this client's messages on it are treated. */
@@ -49,15 +53,23 @@ interface Route {
 export class Inbound {
   readonly #services: InboundServices;
   readonly #principal: Principal;
+  readonly #rules: TopicRules | null;
   readonly #protocol: string;
   readonly #run: (piece: () => void) => void;
   /** Devices publish on one topic, mostly. */
   #route: Route | null = null;
 
   /** `run`: for what happens after the call that caused it; what the piece throws ends the connection and nothing else. */
-  constructor(services: InboundServices, principal: Principal, protocol: string, run: (piece: () => void) => void) {
+  constructor(
+    services: InboundServices,
+    principal: Principal,
+    rules: TopicRules | null,
+    protocol: string,
+    run: (piece: () => void) => void,
+  ) {
     this.#services = services;
     this.#principal = principal;
+    this.#rules = rules;
     this.#protocol = protocol;
     this.#run = run;
   }
@@ -146,9 +158,7 @@ export class Inbound {
   progress(commandId: string, progress: CommandProgress, pending: Pending, unknown: () => void): void {
     this.#services.commands.progress(this.#principal.id, commandId, progress).then(
       (known) => this.#run(known === 'stored' ? () => pending.settle(STORED) : unknown),
-      () => {
-        // The hub stops with a disk that refuses: not acknowledged, so the device says it again.
-      },
+      (error: unknown) => this.#undecided(error),
     );
   }
 
@@ -159,13 +169,9 @@ export class Inbound {
     const named = meaning.kind === 'free' || meaning.kind === 'reserved' ? null : meaning.device;
     const own = this.#principal.kind === 'device' ? this.#principal.id : null;
     const device = meaning.kind === 'free' || meaning.kind === 'reserved' ? null : (named ?? own);
-    const route: Route = {
-      written,
-      topic: own === null ? written : resolveMe(written, own),
-      meaning,
-      device,
-      refused: this.#refusal(meaning, device),
-    };
+    const topic = own === null ? written : resolveMe(written, own);
+    const refused = rulesAllow(this.#rules, topic) ? this.#refusal(meaning, device) : 'topic_not_allowed';
+    const route: Route = { written, topic, meaning, device, refused };
     // A device that was unknown may exist the next time.
     this.#route = route.refused === null && device === own ? route : null;
     return route;
@@ -251,14 +257,29 @@ export class Inbound {
           this.#reject(route, kept, 'unknown_command', REJECT_CODES.unknown_command, pending, position);
         this.#run(known === 'stored' ? () => settle.settle(STORED) : reject);
       },
-      () => {
-        // As in `progress`.
-      },
+      (error: unknown) => this.#undecided(error),
     );
   }
 
+  /**
+   * What a device said of a command can be neither stored nor refused. The connection ends, and the device says it again on
+   * the next: without an answer, all its later acknowledgements would wait behind this one.
+   */
+  #undecided(error: unknown): void {
+    // The hub stops, and says goodbye by itself.
+    if (error instanceof StoreError && error.code === 'closed') return;
+    this.#run(() => {
+      if (!(error instanceof StoreError)) throw error;
+      throw new ProtocolError('store_unavailable', 'what became of the command cannot be looked up at present');
+    });
+  }
+
   #free(route: Route, request: PublishRequest, pending: Pending): void {
-    this.#services.router.publish(messageOf(route.topic, request), () => pending.settle(ROUTED));
+    const { router, notRetained } = this.#services;
+    router.publish(messageOf(route.topic, request), (kept) => {
+      if (!kept && request.retain) notRetained();
+      pending.settle(ROUTED);
+    });
   }
 
   #reject(

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { createServer as createHttpServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
+import { CertificateReloader, readCredentials, type ReloadOptions } from './tls.ts';
 
 /** A request line and headers larger than this are refused by Node with 431. */
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -15,13 +15,25 @@ export interface ListenOptions {
   readonly tlsKey: string | null;
 }
 
-/** The one port: http and ws, or https and wss with a certificate. Not listening yet. */
-export function createPort(options: ListenOptions, handler: RequestListener): Server {
+/** The one port. */
+export interface Port {
+  readonly server: Server;
+  /** Takes changed certificate files into use; null without TLS. */
+  readonly certificate: CertificateReloader | null;
+}
+
+/**
+ * http and ws, or https and wss with a certificate. Not listening yet. Throws in words when the certificate files cannot
+ * be read, and OpenSSL's error when they cannot be used.
+ */
+export function createPort(options: ListenOptions, reload: ReloadOptions, handler: RequestListener): Port {
   const common = { maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: HEADERS_TIMEOUT_MS, shouldUpgradeCallback };
   const { tlsCert, tlsKey } = options;
-  if (tlsCert === null || tlsKey === null) return createHttpServer(common, handler);
-  const tls = { cert: readPem(tlsCert, 'tlsCert'), key: readPem(tlsKey, 'tlsKey'), minVersion: 'TLSv1.2' as const };
-  return createHttpsServer({ ...common, ...tls }, handler);
+  if (tlsCert === null || tlsKey === null) return { server: createHttpServer(common, handler), certificate: null };
+  const files = { cert: tlsCert, key: tlsKey };
+  const credentials = readCredentials(files);
+  const server = createHttpsServer({ ...common, ...credentials }, handler);
+  return { server, certificate: new CertificateReloader(server, files, credentials, reload) };
 }
 
 /**
@@ -51,14 +63,4 @@ function listenFailure(error: NodeJS.ErrnoException, { host, port }: ListenOptio
   if (error.code === 'EACCES') return `port ${port} needs privileges; choose one above 1023 with --port`;
   if (error.code === 'EADDRNOTAVAIL') return `${host} is no address of this machine; choose another with --host`;
   return `cannot listen on ${host}:${port}: ${error.message}`;
-}
-
-function readPem(file: string, option: string): Buffer {
-  try {
-    return readFileSync(file);
-  } catch (error) {
-    throw new Error(`cannot read ${option} ${file}: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    });
-  }
 }

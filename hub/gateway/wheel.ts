@@ -2,6 +2,10 @@ import type { Clock, Timer } from '#hub/clock.js';
 
 /** Lists of the wheel; a deadline further ahead than these many ticks is passed over once each turn. A power of two. */
 const SLOTS = 512;
+/** A turn that comes later than this: the event loop stood still, the machine perhaps too. Well below every time-out of the hub. */
+const BLOCKED_MS = 1000;
+/** Long enough for one round of the event loop: it reads all sockets that have something. */
+const READ_FIRST_MS = 1;
 
 /** A deadline that a wheel can hold: one object for as long as its owner lives, scheduled and cancelled as often as needed. */
 export class Deadline {
@@ -27,7 +31,8 @@ export class Deadline {
  * One timer for the deadlines of all connections: lists by tick, so that scheduling and cancelling cost the same
  * however many there are.
  *
- * A deadline never runs early and at most one tick late (later when the event loop was blocked, then at once, and once).
+ * A deadline never runs early and at most one tick late. Later when the event loop was blocked, then once: after a long
+ * block the sockets are read first, since what living peers have sent waits there, and may put the deadline off.
  * Time is `Clock.monotonic`: steps of the wall clock change nothing. While nothing is scheduled there is no timer.
  */
 export class Wheel {
@@ -40,6 +45,7 @@ export class Wheel {
   readonly #due = ring();
   #lastTick = 0;
   #size = 0;
+  #readingFirst = false;
   #timer: Timer | null = null;
 
   /** `onError`: a deadline threw; the others run all the same. */
@@ -81,6 +87,7 @@ export class Wheel {
     }
     this.#timer?.cancel();
     this.#timer = null;
+    this.#readingFirst = false;
   }
 
   #currentTick(): number {
@@ -96,6 +103,12 @@ export class Wheel {
 
   #turn(): void {
     const current = this.#currentTick();
+    if (!this.#readingFirst && (current - this.#lastTick) * this.#tickMs > BLOCKED_MS) {
+      this.#readingFirst = true;
+      this.#timer = this.#clock.after(READ_FIRST_MS, () => this.#turn());
+      return;
+    }
+    this.#readingFirst = false;
     this.#collect(current);
     this.#lastTick = Math.max(this.#lastTick, current);
     for (let next = this.#due.after!; next !== this.#due; next = this.#due.after!) {

@@ -2,22 +2,25 @@ import express, { type Express, type NextFunction, type Request, type RequestHan
 import helmet from 'helmet';
 import * as z from 'zod';
 import { redactUrl } from '#hub/observe/redact.js';
-import { requireApiToken } from './auth.ts';
+import { identify, permit } from './auth.ts';
 import { jsonBody } from './body.ts';
+import { callerKey, identityOf } from './callers.ts';
 import type { HubApi } from './deps.ts';
 import { errorHandler } from './errors.ts';
+import { alreadyHas } from './etags.ts';
+import { allPages, mountPages } from './pages/pages.ts';
 import { checkPath } from './path-parameters.ts';
 import { Problem } from './problems.ts';
-import type { Method, Reply, Route } from './route.ts';
-import { allRoutes } from './routes.ts';
+import { limitRate } from './rate-limit.ts';
+import { API_PREFIX, type Method, type Reply, type Route } from './route.ts';
+import { httpInterface } from './routes.ts';
 import { check } from './validate.ts';
 
-const PREFIX = '/api/v1';
 const NO_QUERY = z.strictObject({});
 
 /**
- * The HTTP side of the port: `/api/v1` behind an API token, `/healthz`, `/readyz` and `/metrics` for machines. A request
- * listener; it holds no state and no socket of its own. Every error is a problem document (RFC 9457), and no answer is cached.
+ * The HTTP side of the port: `/api/v1`, `/healthz`, `/readyz` and `/metrics` for machines, and a few pages. A request
+ * listener; it holds no socket of its own. Every error is a problem document (RFC 9457), and no answer is cached.
  */
 export function createApi(api: HubApi): Express {
   const app = express();
@@ -27,10 +30,15 @@ export function createApi(api: HubApi): Express {
     res.set('cache-control', 'no-store');
     next();
   });
-  const token = requireApiToken(api);
-  app.use(PREFIX, whenStarted(api), token, ...jsonBody(api.limits));
-  if (api.config.metricsNeedToken) app.use('/metrics', token);
-  mount(app, api, allRoutes(api.limits));
+  const { metricsNeedToken } = api.config;
+  const { routes, document } = httpInterface(api.limits, { metricsNeedToken, version: api.version });
+  app.use(API_PREFIX, whenStarted(api));
+  app.use(identify(api));
+  app.use(API_PREFIX, limitRate(api));
+  mountPages(app, allPages(document));
+  mount(app, api, routes);
+  // Whoever is nobody is not told what there is.
+  app.use(API_PREFIX, permit({ scope: 'any' }));
   app.all([...api.config.paths], (req) => {
     throw upgradeRequired(req.path);
   });
@@ -43,15 +51,19 @@ export function createApi(api: HubApi): Express {
 
 /** Each path with its methods; every other method on it gets 405 with what is allowed (RFC 9110, 15.5.6). */
 function mount(app: Express, api: HubApi, routes: readonly Route[]): void {
-  const methods = new Map<string, Method[]>();
+  const methods = new Map<string, Route[]>();
+  const body = jsonBody(api.limits);
   for (const route of routes) {
     const path = expressPath(route.path);
-    methods.set(path, [...(methods.get(path) ?? []), route.method]);
-    app[verb(route.method)](path, handler(api, route));
+    methods.set(path, [...(methods.get(path) ?? []), route]);
+    const parsed = route.path.startsWith(API_PREFIX) ? body : [];
+    app[verb(route.method)](path, permit(route), ...parsed, handler(api, route));
   }
   for (const [path, served] of methods) {
-    const allow = [...served, ...(served.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ');
-    app.all(path, (req, res) => {
+    const verbs = served.map((route) => route.method);
+    const allow = [...verbs, ...(verbs.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ');
+    const open = served.some((route) => route.scope === 'none');
+    app.all(path, permit({ scope: open ? 'none' : 'any' }), (req, res) => {
       if (req.method !== 'OPTIONS') {
         throw new Problem('method_not_allowed', `${req.method} is not served here, but ${allow}`, {
           headers: { allow },
@@ -64,17 +76,20 @@ function mount(app: Express, api: HubApi, routes: readonly Route[]): void {
 
 function handler(api: HubApi, route: Route): RequestHandler {
   return async (req: Request, res: Response) => {
+    const caller = identityOf(res)?.caller ?? null;
     const path = checkPath(req.params);
     const query = check(route.query ?? NO_QUERY, req.query, 'query');
     const body = route.body === null ? null : check(route.body, req.body, 'body');
-    const reply = await route.handle({ api, path, query: query as never, body: body as never, req, res });
-    if (reply !== null) send(res, reply);
+    const reply = await route.handle({ api, caller, path, query: query as never, body: body as never, req, res });
+    if (reply !== null) send(req, res, reply);
   };
 }
 
-function send(res: Response, { status, body, headers = {} }: Reply): void {
-  res.status(status).set(headers);
-  if (body === undefined) res.end();
+function send(req: Request, res: Response, { status, body, headers = {} }: Reply): void {
+  const { etag } = headers;
+  const unchanged = etag !== undefined && alreadyHas(req, etag);
+  res.status(unchanged ? 304 : status).set(headers);
+  if (body === undefined || unchanged) res.end();
   else res.json(body);
 }
 
@@ -93,7 +108,8 @@ function logged(api: HubApi): RequestHandler {
   return (req: Request, res: Response, next: NextFunction) => {
     const begun = api.clock.monotonic();
     res.once('close', () => {
-      const caller = (res.locals as { caller?: string }).caller ?? null;
+      const known = identityOf(res)?.caller ?? null;
+      const caller = known === null ? null : callerKey(known);
       const ms = Math.round(api.clock.monotonic() - begun);
       api.log.debug(
         { method: req.method, url: redactUrl(req.originalUrl), status: res.statusCode, ms, caller },
@@ -105,7 +121,7 @@ function logged(api: HubApi): RequestHandler {
 }
 
 function upgradeRequired(path: string): Problem {
-  const detail = `${path.slice(0, 200)} is for devices, which connect by WebSocket; the API is under ${PREFIX}`;
+  const detail = `${path.slice(0, 200)} is for devices, which connect by WebSocket; the API is under ${API_PREFIX}`;
   return new Problem('upgrade_required', detail, { headers: { upgrade: 'websocket', connection: 'Upgrade' } });
 }
 

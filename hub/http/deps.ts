@@ -1,7 +1,9 @@
 import type { Clock } from '#hub/clock.js';
 import type { Config } from '#hub/config.js';
-import type { Commands, Devices } from '#hub/fleet/port.js';
+import type { Commands, Devices, Operators, Tokens } from '#hub/fleet/port.js';
 import type { Gateway } from '#hub/gateway/port.js';
+import type { Jobs } from '#hub/jobs/port.js';
+import type { LiveFeed } from '#hub/live/port.js';
 import type { Log } from '#hub/observe/log.js';
 import type { Metrics } from '#hub/observe/metrics.js';
 import type { StoreReader } from '#hub/store/port.js';
@@ -16,11 +18,13 @@ export interface HubApi {
   readonly gateway: Gateway;
   readonly reader: StoreReader;
   readonly metrics: Metrics;
-  /** Whose API token this is; null: unknown, revoked, or a token of another kind. Constant time in the secret. */
-  readonly verifyApiToken: (token: string) => { readonly label: string } | null;
+  readonly operators: Operators;
+  readonly tokens: Tokens;
+  readonly jobs: Pick<Jobs, 'list' | 'run'>;
+  readonly live: LiveFeed;
   /** `starting` until devices and tokens are loaded, `stopping` from the first signal on. */
   readonly phase: () => 'starting' | 'running' | 'stopping';
-  readonly config: Pick<Config, 'rangeBudgetMs' | 'metricsNeedToken' | 'paths'>;
+  readonly config: Pick<Config, 'rangeBudgetMs' | 'metricsNeedToken' | 'paths' | 'apiRequestsPerMinute'>;
   readonly limits: ApiLimits;
   readonly clock: Clock;
   readonly log: Log;

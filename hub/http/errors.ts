@@ -27,8 +27,7 @@ export function sendProblem(res: Response, problem: Problem): void {
 export function toProblem(error: unknown, limits: ApiLimits): Problem {
   if (error instanceof Problem) return error;
   const retry = { headers: { 'retry-after': String(limits.retryAfterSeconds) } };
-  if (error instanceof FleetError)
-    return new Problem(error.code, error.message, error.code === 'unavailable' ? retry : {});
+  if (error instanceof FleetError) return fromFleet(error, retry);
   if (error instanceof StoreError) return fromStore(error.code, retry);
   const type = bodyParserType(error);
   if (type === 'entity.too.large') {
@@ -42,6 +41,16 @@ export function toProblem(error: unknown, limits: ApiLimits): Problem {
   if (error instanceof URIError)
     return new Problem('malformed_url', 'a % in the path is not followed by two hex digits of UTF-8');
   return new Problem('internal', 'the request failed for a reason that is in the log of the hub');
+}
+
+function fromFleet(error: FleetError, retry: { readonly headers: Record<string, string> }): Problem {
+  const { code, message, retryAfterMs } = error;
+  if (retryAfterMs !== null) {
+    return new Problem(code, message, {
+      headers: { 'retry-after': String(Math.max(1, Math.ceil(retryAfterMs / 1000))) },
+    });
+  }
+  return new Problem(code, message, code === 'unavailable' ? retry : {});
 }
 
 function fromStore(code: StoreErrorCode, retry: { readonly headers: Record<string, string> }): Problem {

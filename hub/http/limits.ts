@@ -1,5 +1,7 @@
+import type { IdempotencyLimits } from './idempotency.ts';
+
 /** Bounds of the HTTP interface, which protect the hub from its operators' programs. */
-export interface ApiLimits {
+export interface ApiLimits extends IdempotencyLimits {
   readonly maxBodyBytes: number;
   /** Items of one page when the request names no number, and the most it may name. */
   readonly defaultPageItems: number;
@@ -15,6 +17,8 @@ export interface ApiLimits {
   readonly maxParamsDepth: number;
   /** `Retry-After` of a 503. */
   readonly retryAfterSeconds: number;
+  /** Callers and addresses whose requests are counted; the one that came first goes first. */
+  readonly maxCountedCallers: number;
 }
 
 export const API_LIMITS: ApiLimits = {
@@ -31,4 +35,11 @@ export const API_LIMITS: ApiLimits = {
   // The CBOR protocol allows 8 levels, and the message around the parameters is one.
   maxParamsDepth: 7,
   retryAfterSeconds: 5,
+  // Some 100 bytes each.
+  maxCountedCallers: 10_000,
+  // A script that is started again the next day must not send its commands twice.
+  idempotencyMs: 24 * 60 * 60 * 1000,
+  idempotencyKeysPerCaller: 10_000,
+  // Tens of thousands of usual answers.
+  idempotencyBytes: 32 * 1024 * 1024,
 };

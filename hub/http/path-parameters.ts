@@ -1,12 +1,14 @@
 import * as z from 'zod';
-import { check, deviceId } from './validate.ts';
+import { check, deviceId, operatorName } from './validate.ts';
 
 /** What may stand for each `{name}` in a path. */
-const PATH_PARAMETERS: Readonly<Record<string, z.ZodType<string>>> = {
+export const PATH_PARAMETERS: Readonly<Record<string, z.ZodType<string>>> = {
   device: deviceId,
   command: z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'a command id is 1 to 64 of A-Z a-z 0-9 -'),
   key: z.string().regex(/^[0-9a-f]{1,64}$/, 'a key id is hexadecimal: the part between the underscores of mst_…_…'),
   connection: z.string().min(1).max(128),
+  operator: operatorName,
+  job: z.string().regex(/^[a-zA-Z0-9._-]{1,64}$/, 'a job name is 1 to 64 of A-Z a-z 0-9 . _ -'),
 };
 
 /** The parameters of a path, percent-decoded by the router. Throws Problem `invalid`. */

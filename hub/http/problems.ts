@@ -3,15 +3,20 @@ export const PROBLEMS = {
   invalid: { status: 400, title: 'The request is not valid' },
   malformed_body: { status: 400, title: 'The body is not JSON' },
   malformed_url: { status: 400, title: 'The URL cannot be decoded' },
-  unauthorized: { status: 401, title: 'An API token is needed' },
+  unauthorized: { status: 401, title: 'Sign in, or send an API token' },
+  denied: { status: 403, title: 'Name, password or link is not right' },
+  forbidden: { status: 403, title: 'This caller may not do this' },
   not_found: { status: 404, title: 'There is no such thing' },
   method_not_allowed: { status: 405, title: 'This method is not served here' },
   exists: { status: 409, title: 'It exists already' },
   conflict: { status: 409, title: 'Its state does not allow this' },
+  changed: { status: 412, title: 'It has changed since it was read' },
   too_large: { status: 413, title: 'The body is too large' },
   unsupported_media_type: { status: 415, title: 'The body must be application/json' },
+  key_reused: { status: 422, title: 'This Idempotency-Key was used for another request' },
   upgrade_required: { status: 426, title: 'This path is for WebSocket' },
   limit: { status: 429, title: 'A limit is reached' },
+  slow_down: { status: 429, title: 'Too many requests, or failed tries' },
   internal: { status: 500, title: 'A fault inside the hub' },
   unavailable: { status: 503, title: 'The hub cannot do this at present' },
 } as const satisfies Record<string, { readonly status: number; readonly title: string }>;
@@ -25,23 +30,26 @@ export interface FieldError {
   readonly message: string;
 }
 
+export interface ProblemMore {
+  readonly errors?: readonly FieldError[];
+  readonly headers?: Readonly<Record<string, string>>;
+  /** With `forbidden`: what the caller would need. */
+  readonly missingScope?: string;
+}
+
 /** Thrown by whoever handles a request; the client gets it as `application/problem+json` (RFC 9457). */
 export class Problem extends Error {
   override readonly name = 'Problem';
   readonly code: ProblemCode;
-  readonly errors: readonly FieldError[];
   readonly headers: Readonly<Record<string, string>>;
+  readonly #more: ProblemMore;
 
   /** `detail` is for the client: what is wrong and what to do. */
-  constructor(
-    code: ProblemCode,
-    detail: string,
-    more: { readonly errors?: readonly FieldError[]; readonly headers?: Readonly<Record<string, string>> } = {},
-  ) {
+  constructor(code: ProblemCode, detail: string, more: ProblemMore = {}) {
     super(detail);
     this.code = code;
-    this.errors = more.errors ?? [];
     this.headers = more.headers ?? {};
+    this.#more = more;
   }
 
   get status(): number {
@@ -50,13 +58,15 @@ export class Problem extends Error {
 
   /** The problem document. */
   body(): Record<string, unknown> {
+    const { errors = [], missingScope } = this.#more;
     return {
       type: `urn:muster:problem:${this.code.replaceAll('_', '-')}`,
       title: PROBLEMS[this.code].title,
       status: this.status,
       code: this.code,
       detail: this.message,
-      ...(this.errors.length === 0 ? {} : { errors: this.errors }),
+      ...(errors.length === 0 ? {} : { errors }),
+      ...(missingScope === undefined ? {} : { missingScope }),
     };
   }
 }

@@ -1,9 +1,19 @@
 import { isUtf8 } from 'node:buffer';
+import type * as z from 'zod';
 import { CLOSE_REASONS, type CloseReason } from '#protocols/close-reasons.js';
-import type { DeviceView } from '#hub/fleet/port.js';
+import type { DeviceView, OperatorView, TokenView } from '#hub/fleet/port.js';
 import type { ConnectionView, RefusedHandshake } from '#hub/gateway/port.js';
+import type { JobView } from '#hub/jobs/port.js';
 import type { CommandEvent, CommandRow, ConnectionRow, EventRow, RejectedRow } from '#hub/store/port.js';
 import type { LatestValue } from '#hub/telemetry/port.js';
+import type { operator, token } from './schemas/access.ts';
+import type { command, commandEvent } from './schemas/commands.ts';
+import type { payload } from './schemas/common.ts';
+import type { connection, refused } from './schemas/connections.ts';
+import type { device, deviceToken } from './schemas/devices.ts';
+import type { event, gap, pastConnection, rejected } from './schemas/history.ts';
+import type { job } from './schemas/jobs.ts';
+import type { reading } from './schemas/readings.ts';
 import { isoOfMs, isoOfUs } from './time.ts';
 
 /**
@@ -11,11 +21,11 @@ import { isoOfMs, isoOfUs } from './time.ts';
  * stands the same instant as text under the name without the unit (`created`, `connected`).
  */
 
-export function deviceJson(device: DeviceView): object {
-  const { presence, ...row } = device;
+export function deviceJson(view: DeviceView): z.infer<typeof device> {
+  const { presence, ...row } = view;
   return {
     ...row,
-    created: isoOfUs(device.createdUs),
+    created: isoOfUs(view.createdUs),
     presence: {
       ...presence,
       connected: orNull(presence.connectedMs, isoOfMs),
@@ -25,15 +35,15 @@ export function deviceJson(device: DeviceView): object {
   };
 }
 
-export function tokenJson(token: { keyId: string; createdMs: number }): object {
-  return { ...token, created: isoOfMs(token.createdMs) };
+export function tokenJson(view: { keyId: string; createdMs: number }): z.infer<typeof deviceToken> {
+  return { ...view, created: isoOfMs(view.createdMs) };
 }
 
-export function readingJson({ metric, value, timeUs }: LatestValue): object {
+export function readingJson({ metric, value, timeUs }: LatestValue): z.infer<typeof reading> {
   return { metric, value, timeUs, time: isoOfUs(timeUs) };
 }
 
-export function commandJson(row: CommandRow): object {
+export function commandJson(row: CommandRow): z.infer<typeof command> {
   return {
     ...row,
     params: parsed(row.params),
@@ -47,20 +57,20 @@ export function commandJson(row: CommandRow): object {
   };
 }
 
-export function commandEventJson(event: CommandEvent): object {
-  return { ...event, time: isoOfUs(event.timeUs) };
+export function commandEventJson(row: CommandEvent): z.infer<typeof commandEvent> {
+  return { ...row, time: isoOfUs(row.timeUs) };
 }
 
-export function rejectedJson({ payload, ...row }: RejectedRow): object {
+export function rejectedJson({ payload, ...row }: RejectedRow): z.infer<typeof rejected> {
   return { ...row, time: isoOfUs(row.timeUs), payload: payloadJson(payload) };
 }
 
-export function eventJson({ payload, ...row }: EventRow): object {
+export function eventJson({ payload, ...row }: EventRow): z.infer<typeof event> {
   return { ...row, time: isoOfUs(row.timeUs), payload: payloadJson(payload) };
 }
 
 /** One connection of a device's history. */
-export function connectionRowJson(row: ConnectionRow): object {
+export function connectionRowJson(row: ConnectionRow): z.infer<typeof pastConnection> {
   return {
     ...row,
     connected: isoOfUs(row.connectedUs),
@@ -70,20 +80,38 @@ export function connectionRowJson(row: ConnectionRow): object {
 }
 
 /** An open connection. */
-export function connectionJson(view: ConnectionView): object {
+export function connectionJson(view: ConnectionView): z.infer<typeof connection> {
   return { ...view, connected: isoOfMs(view.connectedMs), lastByte: isoOfMs(view.lastByteMs) };
 }
 
-export function refusedJson(refused: RefusedHandshake): object {
-  return { ...refused, time: isoOfMs(refused.timeMs) };
+export function refusedJson(handshake: RefusedHandshake): z.infer<typeof refused> {
+  return { ...handshake, time: isoOfMs(handshake.timeMs) };
 }
 
-export function gapJson(gap: { stream: string; fromSeq: number; toSeq: number; timeUs: number }): object {
-  return { ...gap, time: isoOfUs(gap.timeUs) };
+export function gapJson(row: { stream: string; fromSeq: number; toSeq: number; timeUs: number }): z.infer<typeof gap> {
+  return { ...row, time: isoOfUs(row.timeUs) };
 }
 
-function payloadJson(payload: Uint8Array): object {
-  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+export function operatorJson(view: OperatorView): z.infer<typeof operator> {
+  return { ...view, created: isoOfMs(view.createdMs), updated: isoOfMs(view.updatedMs) };
+}
+
+/** A token of a program. */
+export function tokenRowJson(view: TokenView): z.infer<typeof token> {
+  return { ...view, created: isoOfMs(view.createdMs), expires: orNull(view.expiresMs, isoOfMs) };
+}
+
+export function jobJson(view: JobView): z.infer<typeof job> {
+  const { lastRun, nextRunMs } = view;
+  return {
+    ...view,
+    lastRun: orNull(lastRun, (run) => ({ ...run, started: isoOfMs(run.startedMs) })),
+    nextRun: orNull(nextRunMs, isoOfMs),
+  };
+}
+
+function payloadJson(sent: Uint8Array): z.infer<typeof payload> {
+  const bytes = Buffer.from(sent.buffer, sent.byteOffset, sent.byteLength);
   return { base64: bytes.toString('base64'), text: isUtf8(bytes) ? bytes.toString('utf8') : null };
 }
 

@@ -30,8 +30,8 @@ export class Counters {
   readingsStored = 0;
   /** By RejectCode. */
   readonly messagesRejected: Tally = {};
-  /** Messages that a client was owed and did not get: `slow`, `queue`. */
-  readonly messagesDropped: Tally = { slow: 0, queue: 0 };
+  /** Messages that a client was owed and did not get: `slow`, `queue`; `retained`: routed, but not kept for those who come later. */
+  readonly messagesDropped: Tally = { slow: 0, queue: 0, retained: 0 };
   commits = 0;
   commitFailures = 0;
   /** From the start of a commit to its end on disk. */
@@ -58,4 +58,8 @@ export interface Gauges {
   backlogBytes(): number;
   storeWritable(): boolean;
   retainedMessages(): number;
+  /** By name of the job: 1 when its last run failed, else 0. */
+  jobsFailing(): Readonly<Tally>;
+  /** By certificate file: when the certificate in use ends, in seconds since 1970. Empty without TLS. */
+  certificateExpirySeconds(): Readonly<Tally>;
 }

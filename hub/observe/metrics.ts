@@ -55,11 +55,19 @@ export function hubRegistry(c: Counters, g: Gauges): Registry {
   total('muster_commits_total', 'Transactions committed', () => c.commits);
   total('muster_commit_failures_total', 'Transactions that failed and were tried again', () => c.commitFailures);
   histogram('muster_commit_seconds', 'Duration of a commit', c.commitSeconds);
-  histogram('muster_ack_latency_seconds', 'From the acceptance of the oldest message of a commit to its ack', c.ackLatencySeconds);
+  histogram(
+    'muster_ack_latency_seconds',
+    'From the acceptance of the oldest message of a commit to its ack',
+    c.ackLatencySeconds,
+  );
   level('muster_backlog_rows', 'Readings that wait for their commit', () => g.backlogRows());
   level('muster_backlog_bytes', 'Bytes that wait for their commit', () => g.backlogBytes());
   level('muster_store_writable', '1 while the store can write, else 0', () => (g.storeWritable() ? 1 : 0));
   levels('muster_commands', 'Commands by state', 'state', () => g.commands());
+  levels('muster_job_failing', '1 when the last run of a job failed, else 0', 'name', () => g.jobsFailing());
+  levels('muster_tls_certificate_expiry_seconds', 'End of the TLS certificate in use, as Unix time', 'file', () =>
+    g.certificateExpirySeconds(),
+  );
   return registry;
 }
 

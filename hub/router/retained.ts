@@ -44,7 +44,7 @@ export class RetainedMessages {
     this.#bytes -= freed;
     this.#messages.delete(message.topic);
     if (message.payload.length > 0) {
-      this.#messages.set(message.topic, message);
+      this.#messages.set(message.topic, withOwnMemory(message));
       this.#bytes += retainedSize(message);
     }
     return true;
@@ -70,6 +70,15 @@ export function retainedSize(message: RoutedMessage): number {
   let bytes = message.payload.length + message.topic.length + (message.contentType?.length ?? 0) + 64;
   for (const [name, value] of message.headers) bytes += name.length + value.length + 32;
   return bytes;
+}
+
+/** Node takes small buffers from a pool of 8 KiB; 10,000 small messages that stay would pin a hundred times what they hold. */
+function withOwnMemory(message: RoutedMessage): RoutedMessage {
+  const { payload } = message;
+  if (payload.buffer.byteLength === payload.length) return message;
+  const own = Buffer.allocUnsafeSlow(payload.length);
+  payload.copy(own);
+  return Object.freeze({ ...message, payload: own });
 }
 
 /** What every topic that the filter matches begins with: most of the table is passed over without being split. */

@@ -72,21 +72,21 @@ export class SessionRegistry {
 
   /**
    * The session of a new connection. Persistent: the kept one if there is one (`resumed`) [MQTT-3.1.2-4]; else
-   * whatever was kept is discarded with its subscriptions [MQTT-3.1.2-6]. Messages wait in `state.queue` until `attach`.
+   * whatever was kept is discarded with its subscriptions [MQTT-3.1.2-6]. Messages wait in `state.queue` until `attach`,
+   * which must follow, if only for a `detach`: until then the session neither expires nor takes a place of those without a connection.
    */
   open(key: string, persistent: boolean): { readonly state: SessionState; readonly resumed: boolean } {
     const kept = this.#entries.get(key);
     // A session that began clean ends with its connection, even when the next one asks for a persistent one.
     if (kept?.persistent === true && persistent) {
       kept.session = null;
-      this.#keep(kept);
+      this.#detached.delete(kept);
       return { state: kept.state, resumed: true };
     }
     if (kept !== undefined) this.#forget(kept);
     const state = new SessionState(this.#options.maxQueuedMessages, this.#options.maxQueuedBytes);
     const entry = new Entry(key, persistent, state, this.#options.router, () => this.#countDropped(key));
     this.#entries.set(key, entry);
-    this.#keep(entry);
     return { state, resumed: false };
   }
 
@@ -95,7 +95,6 @@ export class SessionRegistry {
     const entry = this.#entryOf(key);
     entry.session = session;
     entry.deviceId = deviceId;
-    this.#detached.delete(entry);
   }
 
   /** The connection has ended. Persistent: later messages of QoS 1 and 2 wait; else the session is over. False: `session` is not the one that holds the key. */
@@ -158,9 +157,8 @@ export class SessionRegistry {
     return entry;
   }
 
-  /** Begins its time without a connection. One that is opened and never attached ends in this way too. */
+  /** Begins its time without a connection. */
   #keep(entry: Entry): void {
-    this.#detached.delete(entry);
     this.#detached.set(entry, this.#options.clock.monotonic());
     if (this.#detached.size > this.#options.maxSessions) {
       this.#evicted++;

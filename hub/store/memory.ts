@@ -58,6 +58,13 @@ export class MemoryStore implements Store {
     return underWay;
   }
 
+  checkpoint(): Promise<{ walBytes: number }> {
+    return Promise.resolve().then(() => {
+      this.#assertOpen();
+      return { walBytes: 0 };
+    });
+  }
+
   /** Test hook: the next commit stores nothing and rejects with `code`. Called several times: as many commits fail, in order. */
   failNext(code: StoreErrorCode): void {
     this.#failures.push(code);

@@ -1,6 +1,7 @@
 import type { CloseReason, Initiator } from '#protocols/close-reasons.js';
 import type { RejectCode } from '#protocols/errors.js';
 import type { Value } from '#protocols/reading.js';
+import type { Role, Scope, TopicRules } from '#hub/fleet/scopes.js';
 
 /**
  * What the hub asks of its storage. Two implementations, one contract suite (`test/contract/store.ts`):
@@ -16,6 +17,8 @@ export interface Store {
   close(): Promise<void>;
   /** One at a time: a call while another is under way is a programming error and throws. */
   commit(batch: WriteBatch): Promise<BatchResult>;
+  /** Moves the write-ahead log into the database and cuts its file; resolves with the size that is left, 0 where there is no such file. Waits its turn behind the commit under way. Rejects with StoreError. */
+  checkpoint(): Promise<{ readonly walBytes: number }>;
   readonly read: StoreReader;
 }
 
@@ -151,7 +154,27 @@ export type ControlWrite =
       readonly keepPerDevice: number;
       readonly keepInAll: number;
     }
-  | { readonly op: 'event.add'; readonly event: Omit<EventRow, 'id'>; readonly keepPerDevice: number };
+  | { readonly op: 'event.add'; readonly event: Omit<EventRow, 'id'>; readonly keepPerDevice: number }
+  | { readonly op: 'operator.create'; readonly operator: OperatorRow }
+  /** Replaces all but `createdUs`. */
+  | { readonly op: 'operator.update'; readonly operator: OperatorRow }
+  /** With the operator's sign-ins. */
+  | { readonly op: 'operator.delete'; readonly name: string }
+  /** Result: `not_found` when there is no such operator. */
+  | { readonly op: 'signIn.create'; readonly signIn: SignInRow }
+  | { readonly op: 'signIn.delete'; readonly hash: Uint8Array }
+  /** Result: `{ removed }`. */
+  | { readonly op: 'signIn.deleteOf'; readonly operator: string }
+  /**
+   * The oldest of those from before `beforeUs` go, at most `limit` in one write. Result: `{ removed }`; less than `limit`: none is left.
+   * Connections count from their end, commands from theirs; open connections, the last connection of each device and unfinished
+   * commands stay. What goes by age is not counted as evicted.
+   */
+  | {
+      readonly op: 'retain.connections' | 'retain.rejected' | 'retain.commands' | 'retain.events';
+      readonly beforeUs: number;
+      readonly limit: number;
+    };
 
 export type ControlResult =
   | {
@@ -160,6 +183,7 @@ export type ControlResult =
       readonly closed?: readonly string[];
       readonly resumeSeq?: number;
       readonly evicted?: number;
+      readonly removed?: number;
     }
   | { readonly ok: false; readonly code: 'exists' | 'not_found' | 'failed'; readonly message: string };
 
@@ -181,6 +205,36 @@ export interface TokenRow {
   /** Device id, application name, or a label. */
   readonly subject: string;
   readonly createdUs: number;
+  /** What people call it; null: made before labels were kept, or a device's. */
+  readonly label: string | null;
+  /** Of an API token; null: all. */
+  readonly scopes: readonly Scope[] | null;
+  /** Of an application's token; null: everything an application may. */
+  readonly topics: TopicRules | null;
+  /** Worth nothing from then on; null: never ends. */
+  readonly expiresUs: number | null;
+  /** The operator or API token that made it; null: the hub itself, or not known. */
+  readonly createdBy: string | null;
+}
+
+export interface OperatorRow {
+  /** `[A-Za-z0-9._@-]{1,64}`. */
+  readonly name: string;
+  readonly role: Role;
+  /** scrypt, with its parameters; null: signs in by one-time link alone. */
+  readonly passwordHash: string | null;
+  readonly disabled: boolean;
+  readonly createdUs: number;
+  readonly updatedUs: number;
+}
+
+/** An operator who is signed in somewhere. */
+export interface SignInRow {
+  /** SHA-256 of the cookie's secret. */
+  readonly hash: Uint8Array;
+  readonly operator: string;
+  readonly createdUs: number;
+  readonly expiresUs: number;
 }
 
 export interface ConnectionRow {
@@ -288,6 +342,9 @@ export interface StartState {
   readonly unfinished: readonly CommandRow[];
   /** Last connection of each device. */
   readonly lastConnections: readonly ConnectionRow[];
+  readonly operators: readonly OperatorRow[];
+  /** In the order of creation; expired ones too. */
+  readonly signIns: readonly SignInRow[];
 }
 
 export interface StoreFacts {

@@ -6,11 +6,13 @@ export function takenOverDetail(epoch: number): string {
   return `connection ${epoch} took over`;
 }
 
-export function notFound(what: 'device' | 'token' | 'command', id: string): ControlResult {
+type Thing = 'device' | 'token' | 'command' | 'operator' | 'sign-in';
+
+export function notFound(what: Thing, id: string): ControlResult {
   return { ok: false, code: 'not_found', message: `There is no ${what} ${id}.` };
 }
 
-export function exists(what: 'device' | 'token' | 'command', id: string): ControlResult {
+export function exists(what: Thing, id: string): ControlResult {
   return { ok: false, code: 'exists', message: `The ${what} ${id} exists already.` };
 }
 

@@ -13,7 +13,8 @@ import type { Series } from './series.ts';
 
 /** What is told or done once the batch is on disk, in the order in which the messages came. */
 export interface AfterCommit {
-  committed(result: BatchResult): void;
+  /** `changed`: where to note series whose latest value this entry moved; null: nobody watches. */
+  committed(result: BatchResult, changed: Series[] | null): void;
   abandoned(): void;
 }
 
@@ -27,7 +28,8 @@ export class OpenBatch {
   #kind = new Uint8Array(0);
   #number = new Float64Array(0);
   readonly #texts: string[] = [];
-  readonly #touched: Series[] = [];
+  /** Series with a value that counts as soon as the batch is on disk, each once. */
+  readonly touched: Series[] = [];
   readonly newSeries: SeriesRow[] = [];
   readonly sequenced: SequencedMessage[] = [];
   readonly control: ControlWrite[] = [];
@@ -66,7 +68,7 @@ export class OpenBatch {
       this.#number[row] = value ? 1 : 0;
     }
     if (!counts) return;
-    if (series.openUs < 0) this.#touched.push(series);
+    if (series.openUs < 0) this.touched.push(series);
     if (timeUs >= series.openUs) {
       series.openUs = timeUs;
       series.openValue = value;
@@ -75,7 +77,7 @@ export class OpenBatch {
 
   /** The batch stops filling: the values it brought wait for its commit. */
   seal(): WriteBatch {
-    for (const series of this.#touched) {
+    for (const series of this.touched) {
       series.sealedUs = series.openUs;
       series.sealedValue = series.openValue;
       series.openUs = -1;
@@ -97,7 +99,7 @@ export class OpenBatch {
 
   /** It is on disk: what it brought is the latest now. */
   publishLatest(): void {
-    for (const series of this.#touched) {
+    for (const series of this.touched) {
       series.committed(series.sealedUs, series.sealedValue);
       series.sealedUs = -1;
     }

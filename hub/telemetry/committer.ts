@@ -2,7 +2,7 @@ import { ABANDONED, STORED } from '#protocols/outcome.js';
 import type { Clock, Timer } from '#hub/clock.js';
 import { StoreError, type BatchResult, type Store, type WriteBatch } from '#hub/store/port.js';
 import { OpenBatch } from './batch.ts';
-import type { StoreHealth, TelemetryBacklog } from './port.ts';
+import type { CommittedSeries, StoreHealth, TelemetryBacklog } from './port.ts';
 import type { TelemetryObserver, TelemetryOptions } from './telemetry.ts';
 
 /** How long a batch that the disk refused waits for its next try: doubling between these. */
@@ -27,6 +27,8 @@ export class Committer implements TelemetryBacklog {
   #failedSinceMs: number | null = null;
   #failure: string | null = null;
   #whenIdle: (() => void)[] = [];
+  /** Told after each commit which series have a new latest value; null: nobody watches, and nothing is gathered. */
+  onCommitted: ((changed: readonly CommittedSeries[]) => void) | null = null;
 
   constructor(store: Store, clock: Clock, options: TelemetryOptions, observer: TelemetryObserver) {
     this.#store = store;
@@ -125,14 +127,16 @@ export class Committer implements TelemetryBacklog {
     // The next commit runs in the worker while this one's acknowledgements are written here.
     this.#start();
     this.#observer.committed(storedRows(batch, result), now - batch.commitMs, now - batch.firstMs);
+    const changed = this.onCommitted === null ? null : batch.touched;
     for (const entry of batch.waiting) {
       try {
         if ('settle' in entry) entry.settle(STORED);
-        else entry.committed(result);
+        else entry.committed(result, changed);
       } catch (error) {
         this.#observer.fault(error);
       }
     }
+    if (changed !== null) this.#tell(changed);
     if (this.#failedSinceMs !== null) {
       this.#failedSinceMs = null;
       this.#failure = null;
@@ -152,6 +156,15 @@ export class Committer implements TelemetryBacklog {
     this.#retry = this.#clock.after(retryMs, () => {
       this.#try(batch, write, Math.min(retryMs * 2, RETRY_MAX_MS));
     });
+  }
+
+  #tell(changed: readonly CommittedSeries[]): void {
+    if (changed.length === 0) return;
+    try {
+      this.onCommitted?.(changed);
+    } catch (error) {
+      this.#observer.fault(error);
+    }
   }
 
   #announce(): void {

@@ -47,6 +47,15 @@ export interface StoreHealth {
   readonly error: string | null;
 }
 
+/** A series and its latest value on disk: one object for the whole run of the hub, whose latest value moves on. */
+export interface CommittedSeries {
+  readonly device: string;
+  readonly metric: string;
+  /** Integer microseconds since 1970. */
+  readonly latestUs: number;
+  readonly latestValue: Value;
+}
+
 export interface LatestValue {
   readonly metric: string;
   readonly value: Value;

@@ -1,11 +1,12 @@
 import { PayloadError } from '#protocols/errors.js';
 import type { Value } from '#protocols/reading.js';
 import type { SeriesRow, StartState } from '#hub/store/port.js';
-import type { LatestValue } from './port.ts';
+import type { CommittedSeries, LatestValue } from './port.ts';
 
 /** One metric of one device: its id in the store and what the hub knows of it. */
-export class Series {
+export class Series implements CommittedSeries {
   readonly id: number;
+  readonly device: string;
   readonly metric: string;
   /** Last time that the hub gave in place of the device; further ones rise above it. Integer microseconds. */
   lastHubUs = 0;
@@ -18,8 +19,9 @@ export class Series {
   sealedUs = -1;
   sealedValue: Value = 0;
 
-  constructor(id: number, metric: string) {
+  constructor(id: number, device: string, metric: string) {
     this.id = id;
+    this.device = device;
     this.metric = metric;
   }
 
@@ -44,7 +46,7 @@ export class SeriesIndex {
   restore(state: StartState): void {
     const byId = new Map<number, Series>();
     for (const row of state.series) {
-      const series = new Series(row.id, row.metric);
+      const series = new Series(row.id, row.device, row.metric);
       byId.set(row.id, series);
       this.#of(row.device).set(row.metric, series);
     }
@@ -77,7 +79,7 @@ export class SeriesIndex {
     const rows: SeriesRow[] = [];
     for (const metric of metrics) {
       const id = ++this.#lastId;
-      known.set(metric, new Series(id, metric));
+      known.set(metric, new Series(id, device, metric));
       rows.push({ id, device, metric });
     }
     return rows;

@@ -12,7 +12,7 @@ import {
 } from '#hub/store/port.js';
 import { AwaitedControl, type AfterCommit } from './batch.ts';
 import { Committer } from './committer.ts';
-import type { LatestValue, StoreHealth, Telemetry, TelemetryBacklog } from './port.ts';
+import type { CommittedSeries, LatestValue, StoreHealth, Telemetry, TelemetryBacklog } from './port.ts';
 import { SeriesIndex, type Series } from './series.ts';
 
 export interface TelemetryOptions {
@@ -129,6 +129,11 @@ export class TelemetryPath implements Telemetry {
     return this.#series.latest(device);
   }
 
+  /** From now on `listener` hears after each commit which series have a new latest value; null: nobody, which costs nothing. */
+  watch(listener: ((changed: readonly CommittedSeries[]) => void) | null): void {
+    this.#committer.onCommitted = listener;
+  }
+
   /** Resolves when everything accepted so far is decided on disk, or `limitMs` have passed: then false. */
   drain(limitMs: number): Promise<boolean> {
     return this.#committer.drain(limitMs);
@@ -217,7 +222,7 @@ class SequencedReadings implements AfterCommit {
     this.#published = published;
   }
 
-  committed(result: BatchResult): void {
+  committed(result: BatchResult, changed: Series[] | null): void {
     const decided = result.sequenced[this.#index]!;
     if (decided.kind === 'gap') {
       this.#pending.settle(decided);
@@ -227,7 +232,10 @@ class SequencedReadings implements AfterCommit {
       this.#pending.settle(DUPLICATE);
       return;
     }
-    for (const { series, timeUs, value } of this.#values) series.committed(timeUs, value);
+    for (const { series, timeUs, value } of this.#values) {
+      series.committed(timeUs, value);
+      changed?.push(series);
+    }
     this.#pending.settle(STORED);
     this.#published?.();
   }

@@ -47,11 +47,11 @@ describe('muster device', () => {
   it('show, rm and token', async () => {
     expect(await me.run(['device', 'show', 'pump'])).toBe(0);
     expect(me.out).toMatch(/state +new\n/);
-    expect(await me.run(['device', 'token', 'pump'])).toBe(0);
+    expect(await me.run(['device', 'token', 'create', 'pump'])).toBe(0);
     expect(me.out).toContain('token (shown once): mst_0a_x\n');
-    expect(await me.run(['device', 'token', 'pump', '--list'])).toBe(0);
+    expect(await me.run(['device', 'token', 'list', 'pump'])).toBe(0);
     expect(me.out).toMatch(/KEY +CREATED\n0a +2026/);
-    expect(await me.run(['device', 'token', 'pump', '--revoke', '0a'])).toBe(0);
+    expect(await me.run(['device', 'token', 'revoke', 'pump', '0a'])).toBe(0);
     expect(await me.run(['device', 'rm', 'pump'])).toBe(0);
     expect(hub.stored.has('pump')).toBe(false);
   });

@@ -14,6 +14,8 @@ const gauges: Gauges = {
   backlogBytes: () => 0,
   storeWritable: () => true,
   retainedMessages: () => 0,
+  jobsFailing: () => ({ checkpoint: 0 }),
+  certificateExpirySeconds: () => ({}),
 };
 const progress = {
   phase: 'running' as const,

@@ -10,10 +10,13 @@ export class FakeProcess {
   readonly signals = new EventEmitter();
   readonly exits: number[] = [];
   nowMs = 0;
+  wallMs = Date.UTC(2026, 0, 1);
+  /** A folder that does not exist, unless a test gives another. */
+  cwd = '/nonexistent/muster-test';
   /** Called after each piece of output. */
   onOutput: () => void = () => undefined;
 
-  readonly stdout = {
+  readonly stdout: { isTTY?: boolean; write: (text: string) => void } = {
     write: (text: string) => {
       this.out += text;
       this.onOutput();
@@ -22,6 +25,7 @@ export class FakeProcess {
   readonly stderr = { write: (text: string) => void (this.err += text) };
   readonly exit = (code: number) => void this.exits.push(code);
   readonly monotonic = () => this.nowMs;
+  readonly now = () => this.wallMs;
 
   /** Runs a command line and returns its exit code. */
   run(

@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
@@ -63,7 +65,7 @@ describe('the command line', () => {
       const loaded = [];
       registerHooks({ load: (url, context, next) => { loaded.push(url); return next(url, context); } });
       const { run } = await import('#cli/run.js');
-      const io = { stdout: { write() {} }, stderr: { write() {} }, env: {}, signals: process, exit() {}, monotonic: () => 0 };
+      const io = { stdout: { write() {} }, stderr: { write() {} }, env: {}, cwd: '/', signals: process, exit() {}, monotonic: () => 0, now: () => 0 };
       await run(['device', 'list'], io, () => { throw new Error('not asked for'); });
       console.log(JSON.stringify(loaded.filter((url) => /\\/(hub|devices-sim|protocols)\\/|\\/node_modules\\/(?!commander)/.test(url))));
     `;
@@ -79,12 +81,28 @@ describe('muster config', () => {
     const me = new FakeProcess();
     me.env.MUSTER_MAX_CONNECTIONS = '77';
     expect(await me.run(['config', '--port', '9000', '--limits-max-depth', '4', '--no-enable-echo'])).toBe(0);
-    expect(me.out).toMatch(/^port +9000 +flag$/m);
-    expect(me.out).toMatch(/^maxConnections +77 +connections +environment$/m);
-    expect(me.out).toMatch(/^limits\.maxDepth +4 +levels +flag$/m);
-    expect(me.out).toMatch(/^enableEcho +false +flag$/m);
+    expect(me.out).toMatch(/^port +9000 +--port$/m);
+    expect(me.out).toMatch(/^maxConnections +77 +connections +MUSTER_MAX_CONNECTIONS$/m);
+    expect(me.out).toMatch(/^limits\.maxDepth +4 +levels +--limits-max-depth$/m);
+    expect(me.out).toMatch(/^enableEcho +false +--enable-echo$/m);
     expect(me.out).toMatch(/^data +\.\/data +default$/m);
     expect(me.out.trimEnd().split('\n')).toHaveLength(ALL_OPTIONS.length + 1);
+  });
+
+  it('shows the line of the file that set a value', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'muster-config-'));
+    try {
+      writeFileSync(join(folder, 'hub.yaml'), '# ours\nmaxDevices: 5\nport: 1\n');
+      const me = new FakeProcess();
+      me.cwd = folder;
+      expect(await me.run(['config', '--config', 'hub.yaml', '--port', '2'])).toBe(0);
+      expect(me.out).toMatch(/^maxDevices +5 +devices +hub\.yaml:2$/m);
+      expect(me.out).toMatch(/^port +2 +--port$/m);
+      expect(await me.run(['config', '--config', 'gone.yaml'])).toBe(1);
+      expect(me.err).toBe('muster: gone.yaml does not exist: check --config or MUSTER_CONFIG\n');
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 
   it('gives the same as JSON', async () => {

@@ -9,6 +9,8 @@ function runningHub(change: Partial<RunningHub> = {}): RunningHub {
     port: 8080,
     url: 'http://localhost:8080',
     bootstrapToken: null,
+    signInLink: null,
+    reload: vi.fn(async () => undefined),
     stop: vi.fn(async () => undefined),
     ...change,
   };
@@ -62,6 +64,26 @@ describe('muster serve', () => {
     expect(hub.stop).toHaveBeenCalledTimes(1);
     expect(me.exits).toEqual([]);
     expect(me.signals.listenerCount(signal)).toBe(0);
+  });
+
+  it('shows the link that signs an administrator in, as long as there is one', async () => {
+    const me = new FakeProcess();
+    const { code } = await served(me, runningHub({ signInLink: 'http://localhost:8080/sign-in#secret' }));
+    me.signals.emit('SIGTERM');
+    await code;
+    expect(me.out).toContain('Sign in (once): http://localhost:8080/sign-in#secret\n');
+  });
+
+  it('SIGHUP has the certificate read anew and stops nothing', async () => {
+    const me = new FakeProcess();
+    const hub = runningHub();
+    const { code } = await served(me, hub);
+    me.signals.emit('SIGHUP');
+    expect(hub.reload).toHaveBeenCalledTimes(1);
+    expect(hub.stop).not.toHaveBeenCalled();
+    me.signals.emit('SIGTERM');
+    await code;
+    expect(me.signals.listenerCount('SIGHUP')).toBe(0);
   });
 
   it('a second signal does not wait for the goodbye; the echo that npm sends of the first one does', async () => {

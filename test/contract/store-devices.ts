@@ -15,6 +15,7 @@ import {
 } from './store-batches.ts';
 import type { StoreUnderTest } from './store.ts';
 
+const NO_RULES = { label: null, scopes: null, topics: null, expiresUs: null, createdBy: null };
 const PAGE = { limit: 100, after: null };
 
 export function storeDevices({ make }: StoreUnderTest): void {
@@ -22,7 +23,7 @@ export function storeDevices({ make }: StoreUnderTest): void {
     (await store.commit(batch({ control }))).control;
   const token = (keyId: string, subject: string, kind: 'device' | 'application' | 'api' = 'device'): ControlWrite => ({
     op: 'token.create',
-    token: { keyId, hash: new Uint8Array([1, 2, 255]), kind, subject, createdUs: 2000 },
+    token: { keyId, hash: new Uint8Array([1, 2, 255]), kind, subject, createdUs: 2000, ...NO_RULES },
   });
   const close = (epoch: number, timeUs = 6000): ControlWrite => ({
     op: 'connection.close',

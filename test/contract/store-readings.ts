@@ -130,6 +130,8 @@ export function storeReadings({ make }: StoreUnderTest): void {
         latest: [],
         unfinished: [],
         lastConnections: [],
+        operators: [],
+        signIns: [],
       });
     });
   });

@@ -5,8 +5,10 @@ import { storeCommands } from './store-commands.ts';
 import { storeDevices } from './store-devices.ts';
 import { storeLife } from './store-life.ts';
 import { storeLists } from './store-lists.ts';
+import { storeOperators } from './store-operators.ts';
 import { storeRange } from './store-range.ts';
 import { storeReadings } from './store-readings.ts';
+import { storeRetention } from './store-retention.ts';
 import { storeSequences } from './store-sequences.ts';
 
 export interface StoreUnderTest {
@@ -26,5 +28,7 @@ export function storeContract(name: string, under: StoreUnderTest): void {
     storeDevices(under);
     storeCommands(under);
     storeLists(under);
+    storeOperators(under);
+    storeRetention(under);
   });
 }

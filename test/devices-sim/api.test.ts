@@ -1,6 +1,8 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ExportReader } from '#devices-sim/api.js';
+import { Api, ExportReader } from '#devices-sim/api.js';
 import { contradict } from '#devices-sim/commands.js';
 import { SimError } from '#devices-sim/errors.js';
 import { checkFileLimit, sourceAddress } from '#devices-sim/file-limit.js';
@@ -51,6 +53,28 @@ describe('reading the export', () => {
   ])('an export %s is not trusted', (_, chunks, words) => {
     expect(() => read(chunks)).toThrow(SimError);
     expect(() => read(chunks)).toThrow(words);
+  });
+});
+
+describe('a hub that wants fewer requests a minute', () => {
+  test.each([
+    ['names a time, and is asked again then', { 'retry-after': '0' }, 3],
+    ['names none, because another limit is reached, and is not asked again', {}, 1],
+  ])('%s', async (_, headers, expected) => {
+    let requests = 0;
+    const server = createServer((_request, response) => {
+      requests++;
+      const ok = requests === 3;
+      response.writeHead(ok ? 201 : 429, ok ? {} : headers).end('{"token":"t"}');
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const api = new Api(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`, 'mst_a_b');
+    const token = await api.provision('d1').catch((error: unknown) => error);
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+    expect(requests).toBe(expected);
+    if (expected === 3) expect(token).toBe('t');
+    else expect(token).toBeInstanceOf(SimError);
   });
 });
 

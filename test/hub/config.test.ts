@@ -57,11 +57,24 @@ describe('what is refused', () => {
     expect(problemsOf({}, { MUSTER_MAX_CONECTIONS: '5' })).toEqual([
       'unknown environment variable MUSTER_MAX_CONECTIONS: did you mean MUSTER_MAX_CONNECTIONS?',
     ]);
+    expect(problemsOf({}, { MUSTER_PROT: '5' })[0]).toContain('did you mean MUSTER_PORT?');
     expect(problemsOf({}, { MUSTER_COFFEE_PLEASE: '1' })[0]).toContain('muster config');
   });
 
   it('but not the variables of the client commands, nor those of others', () => {
-    expect(problemsOf({}, { MUSTER_URL: 'http://x', MUSTER_TOKEN: 'mst_a_b', PATH: '/bin' })).toEqual([]);
+    expect(
+      problemsOf(
+        {},
+        {
+          MUSTER_URL: 'http://x',
+          MUSTER_TOKEN: 'mst_a_b',
+          MUSTER_TOKEN_FILE: 't',
+          MUSTER_PROFILE: 'p',
+          MUSTER_CONFIG: 'c',
+          PATH: '/bin',
+        },
+      ),
+    ).toEqual([]);
   });
 
   it('an unknown flag, with the nearest name', () => {

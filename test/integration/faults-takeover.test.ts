@@ -136,13 +136,14 @@ test.each(['disabled', 'deleted'])(
   async (change) => {
     const id = `just-${change}`;
     const path = `/api/v1/devices/${id}`;
-    expect((await hub.api('POST', '/api/v1/devices', { id })).status).toBe(201);
+    const { status, body } = await hub.api('POST', '/api/v1/devices', { id });
+    expect(status).toBe(201);
     // Commits wait, so that both are under way at once, the operator's change first.
     const lock = new Database(join(hub.data, 'muster.db'));
     lock.exec('BEGIN IMMEDIATE');
     const changed = change === 'disabled' ? hub.api('PATCH', path, { disabled: true }) : hub.api('DELETE', path);
     await hub.api('GET', path);
-    const device = new TestDevice(hub.wsUrl, { protocol: 'mqtt', id }, START_US);
+    const device = new TestDevice(hub.wsUrl, { protocol: 'mqtt', id, token: body.token }, START_US);
     await until('the hub has heard its introduction', async () => {
       return (await openConnections(hub)).some(({ messagesIn }) => messagesIn === 1);
     });

@@ -24,7 +24,7 @@ export async function fleetParts(options = { maxDevices: 10, maxAnonymousDevices
       },
     },
   );
-  const tokens = new TokenBook();
+  const tokens = new TokenBook(clock);
   const presence = new PresenceBook(telemetry, clock);
   const devices = new DeviceBook(telemetry, tokens, presence, clock, options);
   return { store, clock, telemetry, tokens, presence, devices };

@@ -2,12 +2,16 @@ import { once } from 'node:events';
 import type { Response } from 'express';
 import * as z from 'zod';
 import type { LogRow, StoreReader } from '#hub/store/port.js';
+import { json } from '../answers.ts';
 import type { ApiLimits } from '../limits.ts';
 import { route, type Route } from '../route.ts';
+import { exportLine } from '../schemas/readings.ts';
 import { queryInstant, queryInteger } from '../validate.ts';
 
+const NDJSON = 'application/x-ndjson';
+
 const query = z.strictObject({
-  afterId: queryInteger(0, Number.MAX_SAFE_INTEGER).optional(),
+  afterId: queryInteger(0, Number.MAX_SAFE_INTEGER).optional().describe('Only rows after this one'),
   from: queryInstant.optional(),
   to: queryInstant.optional(),
 });
@@ -18,12 +22,18 @@ export function exportRoutes(limits: ApiLimits): readonly Route[] {
     route(
       'GET',
       '/api/v1/export/log',
-      'All readings in commit order, as NDJSON',
-      { query },
+      {
+        id: 'exportLog',
+        tag: 'Readings',
+        summary: 'All readings in commit order, as NDJSON',
+        scope: 'read',
+        query,
+        answers: { 200: json(exportLine, 'One object a line; the last one says that nothing is missing', {}, NDJSON) },
+      },
       async ({ api, query, res }) => {
         const { afterId = 0, from = 0, to = Infinity } = query;
         const lastId = await api.reader.lastLogId();
-        res.status(200).setHeader('content-type', 'application/x-ndjson');
+        res.status(200).setHeader('content-type', NDJSON);
         const wanted = (row: LogRow): boolean => row.timeUs >= from && row.timeUs < to;
         await writeLog(res, api.reader, { afterId, lastId, wanted, pageRows: limits.exportPageRows });
         return null;

@@ -3,6 +3,8 @@ import type { StoreLimits } from '../options.ts';
 import { openStream } from '../sequence.ts';
 import type { ConnectionRow, ControlResult, ControlWrite } from '../port.ts';
 import { exists, notFound, takenOverDetail } from '../wording.ts';
+import { MemoryOperators } from './operators.ts';
+import { MemoryRetention } from './retention.ts';
 import { appendBounded, type MemoryTables } from './tables.ts';
 
 type Write<Op extends ControlWrite['op']> = Extract<ControlWrite, { op: Op }>;
@@ -11,8 +13,12 @@ type Write<Op extends ControlWrite['op']> = Extract<ControlWrite, { op: Op }>;
 export class MemoryControl {
   readonly #tables: MemoryTables;
   readonly #limits: StoreLimits;
+  readonly #operators: MemoryOperators;
+  readonly #retention: MemoryRetention;
 
   constructor(tables: MemoryTables, limits: StoreLimits) {
+    this.#operators = new MemoryOperators(tables);
+    this.#retention = new MemoryRetention(tables);
     this.#tables = tables;
     this.#limits = limits;
   }
@@ -47,6 +53,18 @@ export class MemoryControl {
         return this.#addRejected(write);
       case 'event.add':
         return this.#addEvent(write);
+      case 'operator.create':
+      case 'operator.update':
+      case 'operator.delete':
+      case 'signIn.create':
+      case 'signIn.delete':
+      case 'signIn.deleteOf':
+        return this.#operators.apply(write);
+      case 'retain.connections':
+      case 'retain.rejected':
+      case 'retain.commands':
+      case 'retain.events':
+        return this.#retention.apply(write);
     }
   }
 
@@ -101,7 +119,10 @@ export class MemoryControl {
     });
     const open = { disconnectedUs: null, reason: null, initiator: null, detail: null };
     const row: ConnectionRow = { device, epoch, protocol, address, clientId, connectedUs: timeUs, ...open };
-    appendBounded(this.#tables.connections, device, row, this.#limits.connectionsPerDevice);
+    const rows = this.#tables.connections.get(device) ?? [];
+    // By epoch: some in between may have gone by age.
+    const kept = rows.filter((old) => old.epoch > epoch - this.#limits.connectionsPerDevice);
+    this.#tables.connections.set(device, [...kept, row]);
     return { ok: true, epoch };
   }
 

@@ -44,6 +44,8 @@ export class MemoryReader implements StoreReader {
         latest: this.#latest(),
         unfinished: [...commands.values()].filter(({ state }) => UNFINISHED.has(state)),
         lastConnections: [...connections.values()].flatMap((rows) => rows.slice(-1)),
+        operators: [...this.#tables.operators.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
+        signIns: [...this.#tables.signIns.values()],
       };
     });
   }

@@ -5,8 +5,10 @@ import type {
   ConnectionRow,
   DeviceRow,
   EventRow,
+  OperatorRow,
   RejectedRow,
   SeriesRow,
+  SignInRow,
   TokenRow,
 } from '../port.ts';
 
@@ -40,6 +42,9 @@ export class MemoryTables {
   rejected: RejectedRow[] = [];
   readonly rejectedEvicted = new Map<string, number>();
   readonly events = new Map<string, EventRow[]>();
+  readonly operators = new Map<string, OperatorRow>();
+  /** By the hash in hex. */
+  readonly signIns = new Map<string, SignInRow>();
   #used = 0;
   #rejectedId = 0;
   #eventId = 0;

@@ -35,6 +35,12 @@ export class Checkpointer {
     this.#run(1);
   }
 
+  /** As far as readers allow, with a bounded wait for them. Returns the size that the file still has. Throws what SQLite throws. */
+  now(): number {
+    this.#truncate();
+    return this.#fileBytes();
+  }
+
   #run(fromBytes: number): void {
     try {
       // NOOP looks and does nothing (SQLite 3.51).

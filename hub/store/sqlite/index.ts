@@ -80,6 +80,11 @@ export class SqliteStore implements Store {
     return underWay;
   }
 
+  async checkpoint(): Promise<{ readonly walBytes: number }> {
+    if (this.#writer === null) throw new StoreError('closed', 'The store is not open.');
+    return (await called(this.#writer.call('checkpoint', null))) as { walBytes: number };
+  }
+
   async #commit(batch: WriteBatch): Promise<BatchResult> {
     if (this.#writer === null) throw new StoreError('closed', 'The store is not open.');
     const rows = this.#handover.take(batch.rows);

@@ -144,3 +144,38 @@ CREATE TABLE kept (
   PRIMARY KEY (list, device)
 ) STRICT, WITHOUT ROWID;
 `;
+
+/**
+ * Version 2: operators and their sign-ins; what tokens of programs may do; indexes by which the old goes without a look at all.
+ *
+ * `scopes` and `topics` are JSON. The partial indexes hold only what can go: ended connections and ended commands.
+ */
+export const SCHEMA_2 = `
+ALTER TABLE tokens ADD COLUMN label TEXT;
+ALTER TABLE tokens ADD COLUMN scopes TEXT;
+ALTER TABLE tokens ADD COLUMN topics TEXT;
+ALTER TABLE tokens ADD COLUMN expires_us INTEGER;
+ALTER TABLE tokens ADD COLUMN created_by TEXT;
+
+CREATE TABLE operators (
+  name TEXT PRIMARY KEY,
+  role TEXT NOT NULL,
+  password_hash TEXT,
+  disabled INTEGER NOT NULL,
+  created_us INTEGER NOT NULL,
+  updated_us INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE sign_ins (
+  hash BLOB PRIMARY KEY,
+  operator TEXT NOT NULL REFERENCES operators (name) ON DELETE CASCADE,
+  created_us INTEGER NOT NULL,
+  expires_us INTEGER NOT NULL
+) STRICT;
+CREATE INDEX sign_ins_operator ON sign_ins (operator);
+
+CREATE INDEX connections_ended ON connections (disconnected_us) WHERE disconnected_us IS NOT NULL;
+CREATE INDEX commands_finished ON commands (finished_us) WHERE finished_us IS NOT NULL;
+CREATE INDEX rejected_time ON rejected (time_us);
+CREATE INDEX events_time ON events (time_us);
+`;

@@ -1,6 +1,15 @@
 import type { Database } from 'better-sqlite3';
-import type { CommandRow, ConnectionRow, DeviceRow, SeriesRow, StartState, TokenRow } from '../port.ts';
-import { COMMAND_COLUMNS, CONNECTION_COLUMNS } from './columns.ts';
+import type {
+  CommandRow,
+  ConnectionRow,
+  DeviceRow,
+  OperatorRow,
+  SeriesRow,
+  SignInRow,
+  StartState,
+  TokenRow,
+} from '../port.ts';
+import { COMMAND_COLUMNS, CONNECTION_COLUMNS, OPERATOR_COLUMNS, TOKEN_COLUMNS } from './columns.ts';
 
 /** Log rows read at once: some tens of MB of memory. */
 const CHUNK_ROWS = 100_000;
@@ -11,9 +20,7 @@ export function readStartState(db: Database): StartState {
     const series = db.prepare<[], SeriesRow>('SELECT id, device, metric FROM series ORDER BY id').all();
     return {
       devices: readDevices(db),
-      tokens: db
-        .prepare<[], TokenRow>('SELECT key_id AS keyId, hash, kind, subject, created_us AS createdUs FROM tokens')
-        .all(),
+      tokens: readTokens(db),
       series,
       lastSeriesId: series.at(-1)?.id ?? 0,
       latest: readLatest(db),
@@ -25,6 +32,12 @@ export function readStartState(db: Database): StartState {
       lastConnections: db
         .prepare<[], ConnectionRow>(
           `SELECT ${CONNECTION_COLUMNS} FROM epochs JOIN connections USING (device, epoch) ORDER BY device`,
+        )
+        .all(),
+      operators: readOperators(db),
+      signIns: db
+        .prepare<[], SignInRow>(
+          'SELECT hash, operator, created_us AS createdUs, expires_us AS expiresUs FROM sign_ins ORDER BY rowid',
         )
         .all(),
     };
@@ -44,6 +57,27 @@ function readDevices(db: Database): DeviceRow[] {
     protocols: row.protocols === null ? null : (JSON.parse(row.protocols) as string[]),
     disabled: row.disabled !== 0,
   }));
+}
+
+function readTokens(db: Database): TokenRow[] {
+  interface Stored extends Omit<TokenRow, 'scopes' | 'topics'> {
+    readonly scopes: string | null;
+    readonly topics: string | null;
+  }
+  const rows = db.prepare<[], Stored>(`SELECT ${TOKEN_COLUMNS} FROM tokens ORDER BY rowid`).all();
+  return rows.map((row) => ({
+    ...row,
+    scopes: row.scopes === null ? null : (JSON.parse(row.scopes) as TokenRow['scopes']),
+    topics: row.topics === null ? null : (JSON.parse(row.topics) as TokenRow['topics']),
+  }));
+}
+
+function readOperators(db: Database): OperatorRow[] {
+  interface Stored extends Omit<OperatorRow, 'disabled'> {
+    readonly disabled: number;
+  }
+  const rows = db.prepare<[], Stored>(`SELECT ${OPERATOR_COLUMNS} FROM operators ORDER BY name`).all();
+  return rows.map((row) => ({ ...row, disabled: row.disabled !== 0 }));
 }
 
 /** Greatest time of each series, the last committed among equals. The values are looked up only for the rows that won. */

@@ -84,6 +84,10 @@ export function packControl(write: ControlWrite): ControlWrite {
       return { ...write, event: { ...write.event, payload: new Uint8Array(write.event.payload) } };
     case 'token.create':
       return { ...write, token: { ...write.token, hash: new Uint8Array(write.token.hash) } };
+    case 'signIn.create':
+      return { ...write, signIn: { ...write.signIn, hash: new Uint8Array(write.signIn.hash) } };
+    case 'signIn.delete':
+      return { ...write, hash: new Uint8Array(write.hash) };
     default:
       return write;
   }

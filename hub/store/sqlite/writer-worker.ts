@@ -21,6 +21,7 @@ export interface WorkerSetup {
 export interface WriterRequests {
   open: null;
   commit: CommitRequest;
+  checkpoint: null;
   close: null;
 }
 
@@ -53,6 +54,16 @@ class Writer {
       // The files may have come back as others (a remounted disk): the next try opens and checks them anew.
       if (failure.code === 'io') this.#disconnect();
       throw failure;
+    }
+  }
+
+  checkpoint(): { walBytes: number } {
+    if (this.#lock === null) throw new StoreError('closed', 'The store is not open.');
+    try {
+      if (this.#connection === null) this.#connect();
+      return { walBytes: this.#checkpointer!.now() };
+    } catch (error) {
+      throw storeError(error, this.#setup.folder);
     }
   }
 
@@ -101,6 +112,7 @@ serve<WriterRequests>({
       throw new ReturningError(error as StoreError, request.rows, buffersOf(request.rows));
     }
   },
+  checkpoint: () => new Answer(writer.checkpoint()),
   close() {
     writer.close();
     return new Answer(null);

@@ -245,6 +245,19 @@ describe('waiting for a result', () => {
     expect(await waiting).toMatchObject({ state: 'succeeded' });
   });
 
+  it('ends with the time although the end of the command waits for its disk: with the state that is on disk', async () => {
+    const { id } = await create();
+    const waiting = desk.wait(id, 50);
+    store.hold();
+    const ending = desk.progress('d', id, { kind: 'result', status: 'succeeded', value: 1 });
+    await ticks();
+    clock.advance(50);
+    expect(await waiting).toMatchObject({ id, state: 'queued', result: null });
+    store.release();
+    await ending;
+    expect(await desk.wait(id, 50)).toMatchObject({ state: 'succeeded' });
+  });
+
   it('a disk that refuses is told to the sender, not hidden', async () => {
     store.hold();
     const creating = create();

@@ -14,7 +14,7 @@ describe('devices', () => {
     const state = await store.read.startState();
     expect(state.devices.map((row) => row.id)).toEqual(['d']);
     // The secret itself is nowhere on disk.
-    expect(JSON.stringify(state.tokens)).not.toContain(token.split('_')[2]);
+    expect(JSON.stringify(state.tokens)).not.toContain(token.slice('mst_0123456789abcdef_'.length));
   });
 
   it('two creations at once make one device', async () => {
@@ -65,6 +65,19 @@ describe('devices', () => {
     expect(devices.get('d')).toBeUndefined();
     await expect(devices.remove('d')).rejects.toMatchObject({ code: 'not_found' });
     expect((await store.read.startState()).devices).toEqual([]);
+  });
+
+  it('tell when a policy or a token was taken away, so that the connection is looked at anew', async () => {
+    const { devices } = await fleetParts();
+    await devices.create({ id: 'd' });
+    const { keyId } = await devices.issueToken('d');
+    const changed: string[] = [];
+    devices.onChange = (id) => void changed.push(`${id} ${devices.tokens('d').length}`);
+    await devices.update('d', { name: 'Pump' });
+    expect(changed).toEqual([]);
+    await devices.update('d', { protocols: ['cbor'] });
+    await devices.revokeToken('d', keyId);
+    expect(changed).toEqual(['d 2', 'd 1']);
   });
 
   it('may have several tokens, revoked one by one', async () => {
@@ -123,6 +136,8 @@ describe('identity', () => {
     };
     expect(of('pump-1')).toBe('device pump-1');
     expect(of('not a device id')).toBe('application anonymous');
+    // Registered with a token: its name alone is not enough.
+    expect(of('d')).toBe('credentials_required');
     expect(of(null)).toBe('application anonymous-1');
     expect(of(null)).toBe('application anonymous-2');
     expect(who.resolve(null, login(null, 'wrong'), 'pump-1')).toEqual({ ok: false, reason: 'bad_credentials' });

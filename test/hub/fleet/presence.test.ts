@@ -47,7 +47,7 @@ describe('presence', () => {
   it('an epoch that was over before it counted is never shown online, and ends what was before it', async () => {
     const { presence, store } = await fleetParts();
     const told: boolean[] = [];
-    presence.onChange = (_device, view) => void told.push(view.online);
+    presence.onChange((_device, view) => void told.push(view?.online ?? false));
     presence.begin('d', await presence.open('d', 'mqtt', 'a', 'c'), 'mqtt');
     presence.passed('d', await presence.open('d', 'cbor', 'a', 'c'), 'cbor', 'connection_lost');
     expect(presence.of('d')).toMatchObject({ online: false, epoch: 2, protocol: 'cbor', reason: 'connection_lost' });
@@ -68,7 +68,7 @@ describe('presence', () => {
   it('says why and by whom a device went, and tells each change once', async () => {
     const { presence } = await fleetParts();
     const told: boolean[] = [];
-    presence.onChange = (_device, view) => void told.push(view.online);
+    presence.onChange((_device, view) => void told.push(view?.online ?? false));
     const epoch = await presence.open('d', 'mqtt', 'a', 'c');
     presence.begin('d', epoch, 'mqtt');
     presence.end('d', epoch, 'ping_timeout', '');
@@ -78,13 +78,30 @@ describe('presence', () => {
   });
 
   it('finds after a crash that those who were online are offline', async () => {
-    const { presence, telemetry, store, clock } = await fleetParts();
+    const { presence, telemetry, store, clock, devices } = await fleetParts();
+    await devices.create({ id: 'd' });
     presence.begin('d', await presence.open('d', 'mqtt', 'a', 'c'), 'mqtt');
     const timeUs = clock.now() * 1000;
     const recovered = await telemetry.write({ op: 'connection.recover', reason: 'hub_crashed', timeUs });
     expect(recovered).toMatchObject({ ok: true, closed: ['d'] });
     presence.restore(await store.read.startState());
     expect(presence.of('d')).toMatchObject({ online: false, reason: 'hub_crashed', epoch: 1 });
+  });
+
+  it('of a deleted device does not come back with a restart, though its connections stay on disk', async () => {
+    const { presence, store, devices } = await fleetParts();
+    for (const id of ['kept', 'deleted']) {
+      await devices.create({ id });
+      presence.begin(id, await presence.open(id, 'mqtt', 'a', 'c'), 'mqtt');
+      presence.end(id, 1, 'client_disconnect', '');
+    }
+    await devices.remove('deleted');
+    const { presence: restarted } = await fleetParts();
+    restarted.restore(await store.read.startState());
+    expect(restarted.retained('devices/+/presence').map((m) => m.topic)).toEqual(['devices/kept/presence']);
+    // Its epochs go on all the same.
+    await devices.create({ id: 'deleted' });
+    expect(await presence.open('deleted', 'mqtt', 'a', 'c')).toBe(2);
   });
 
   it('is retained for whoever subscribes: made from the table, by any filter that matches', async () => {

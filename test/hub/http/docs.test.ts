@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { API_LIMITS } from '#hub/http/limits.js';
+import { allPages } from '#hub/http/pages/pages.js';
 import { PROBLEMS } from '#hub/http/problems.js';
-import { allRoutes } from '#hub/http/routes.js';
+import { httpInterface } from '#hub/http/routes.js';
 
 const text = readFileSync(new URL('../../../docs/api.md', import.meta.url), 'utf8');
+const { routes, document } = httpInterface(API_LIMITS, { metricsNeedToken: false, version: '0.1.0' });
 
 function rows(pattern: RegExp): string[][] {
   return text
@@ -18,12 +20,19 @@ function rows(pattern: RegExp): string[][] {
     );
 }
 
-it('docs/api.md lists the operations of the router', () => {
-  const served = allRoutes(API_LIMITS).map(({ method, path, summary }) => [method, path, summary]);
-  expect(rows(/^\| (GET|POST|PATCH|DELETE|PUT) /)).toEqual(served);
-});
+describe('docs/api.md lists', () => {
+  it('the operations of the router and their scopes', () => {
+    const served = routes.map(({ method, path, scope, summary }) => [method, path, scope, summary]);
+    expect(rows(/^\| (GET|POST|PATCH|DELETE|PUT) /)).toEqual(served);
+  });
 
-it('docs/api.md lists the problem codes', () => {
-  const known = Object.entries(PROBLEMS).map(([code, { status, title }]) => [String(status), code, title]);
-  expect(rows(/^\| \d{3} /)).toEqual(known);
+  it('the problem codes', () => {
+    const known = Object.entries(PROBLEMS).map(([code, { status, title }]) => [String(status), code, title]);
+    expect(rows(/^\| \d{3} /)).toEqual(known);
+  });
+
+  it('the pages', () => {
+    const pages = allPages(document).map(({ path, summary }) => [path, summary]);
+    expect(rows(/^\| `\/(?!.*\|.*\|.*\|)/)).toEqual(pages);
+  });
 });

@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { API_TOKEN, FakeJobs, FakeOperators, FakeTokens, NOW_MS } from './fake-access.ts';
 import { FakeClock } from '#test/support/fake-clock.js';
 import { FleetError, type CommandInput, type DeviceView } from '#hub/fleet/port.js';
 import type { Gateway } from '#hub/gateway/port.js';
@@ -9,8 +10,7 @@ import { API_LIMITS } from '#hub/http/limits.js';
 import { createLog } from '#hub/observe/log.js';
 import type { CommandRow, LogRow, StoreReader } from '#hub/store/port.js';
 
-export const API_TOKEN = 'mst_00ff_c2VjcmV0';
-export const NOW_MS = Date.UTC(2026, 0, 1);
+export { API_TOKEN, NOW_MS } from './fake-access.ts';
 const NOW_US = NOW_MS * 1000;
 
 export function deviceView(id: string, change: Partial<DeviceView> = {}): DeviceView {
@@ -69,10 +69,15 @@ export class FakeHub implements HubApi {
   readonly clock = new FakeClock(NOW_MS);
   logText = '';
   readonly log = createLog('debug', { write: (line) => void (this.logText += line) });
-  readonly limits = API_LIMITS;
+  limits: HubApi['limits'] = API_LIMITS;
   readonly version = '0.1.0';
   readonly startedMs = NOW_MS - 90_000;
-  config: HubApi['config'] = { rangeBudgetMs: 2000, metricsNeedToken: false, paths: ['/', '/mqtt'] };
+  config: HubApi['config'] = {
+    rangeBudgetMs: 2000,
+    metricsNeedToken: false,
+    paths: ['/', '/mqtt'],
+    apiRequestsPerMinute: 100_000,
+  };
   metrics: HubApi['metrics'] = { contentType: 'text/plain; version=0.0.4; charset=utf-8', text: async () => 'up 1\n' };
   telemetry: { -readonly [K in keyof HubApi['telemetry']]: HubApi['telemetry'][K] } = {
     latest: () => [{ metric: 'temp', value: 21.5, timeUs: NOW_US + 1 }],
@@ -80,7 +85,10 @@ export class FakeHub implements HubApi {
     backlog: { rows: 3, bytes: 300, high: false, low: true },
   };
 
-  verifyApiToken = (token: string) => (token === API_TOKEN ? { label: 'bootstrap' } : null);
+  operators = new FakeOperators();
+  tokens = new FakeTokens();
+  jobs = new FakeJobs();
+  live: HubApi['live'] = { open: () => null, viewers: 0 };
   phase = () => this.currentPhase;
 
   #note<T>(name: string, args: unknown, result: T): T {

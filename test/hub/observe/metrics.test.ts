@@ -14,6 +14,8 @@ const gauges: Gauges = {
   backlogBytes: () => 700,
   storeWritable: () => false,
   retainedMessages: () => 3,
+  jobsFailing: () => ({ checkpoint: 0 }),
+  certificateExpirySeconds: () => ({}),
 };
 
 describe('the metrics', () => {

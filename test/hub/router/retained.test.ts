@@ -8,6 +8,16 @@ const topics = ['a', 'a/', 'a/b', 'a/b/c', 'ab', 'ab/c', '/', '/a', '$s/a', 'b']
 const filters = ['#', '+', 'a/#', 'a/+', 'a/+/c', '+/b', '/#', '/+', '$s/#', 'ab/#', 'a/b', '+/+/+', 'a/b/#'];
 
 describe('retained messages', () => {
+  test('hold memory of their own: small ones share a pool, which one that stays would pin', () => {
+    const retained = new RetainedMessages({ maxRetainedMessages: 5, maxRetainedBytes: 400 });
+    const m = { ...message('a', '', 1, true), payload: Buffer.from(Buffer.from('small')) };
+    expect(m.payload.buffer.byteLength).toBeGreaterThan(1000);
+    retained.keep(m);
+    const [kept] = retained.matching('a');
+    expect(kept!.payload.toString()).toBe('small');
+    expect(kept!.payload.buffer.byteLength).toBe(5);
+  });
+
   test('number and bytes agree with what is kept, through any sequence', () => {
     const step = fc.tuple(fc.constantFrom(...topics), fc.integer({ min: 0, max: 60 }));
     fc.assert(

@@ -316,10 +316,23 @@ describe('session registry', () => {
       expect(registry.open('k0', true).resumed).toBe(false);
     });
 
-    test('a session that was opened and never attached ends by time', () => {
-      registry.open(KEY, false);
-      expect(registry.stats).toMatchObject({ sessions: 1, detached: 1 });
+    test('one that is being opened takes no place from those that are kept', () => {
+      registry = make({ maxSessions: 2 });
+      for (const key of ['a', 'b']) registry.detach(key, connect(true, key).session);
+      for (const key of ['c', 'd', 'e']) registry.open(key, false);
+      expect(registry.stats).toMatchObject({ sessions: 5, detached: 2, evicted: 0 });
+      for (const key of ['c', 'd', 'e']) registry.attach(key, new FakeSession(), null);
+      expect(registry.open('a', true).resumed).toBe(true);
+    });
+
+    test('one that is being opened waits for its connection as long as that takes', () => {
+      registry = make({ expiryMs: 0 });
+      registry.open(KEY, true);
       clock.advance(60_000);
+      const session = new FakeSession();
+      registry.attach(KEY, session, null);
+      registry.detach(KEY, session);
+      clock.advance(1);
       expect(registry.stats).toMatchObject({ sessions: 0, detached: 0 });
     });
 

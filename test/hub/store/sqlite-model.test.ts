@@ -15,6 +15,7 @@ import {
   wholeRange,
   type TestReading,
 } from '../../contract/store-batches.ts';
+import { operator } from '../../contract/store-operators.ts';
 import { openStore, temporaryFolder } from './folders.ts';
 
 const BATCHES = 250;
@@ -22,6 +23,7 @@ const DEVICES = ['d1', 'd2', 'd3'];
 const LIMITS = { connectionsPerDevice: 4, gapsPerDevice: 3, historyPerCommand: 3 };
 const SERIES = DEVICES.flatMap((id, index) => [series(2 * index + 1, id, 'a'), series(2 * index + 2, id, 'b')]);
 
+const NO_RULES = { label: null, scopes: null, topics: null, expiresUs: null, createdBy: null };
 const id = fc.constantFrom(...DEVICES);
 const key = fc.constantFrom('k1', 'k2', 'k3', 'k4');
 const stream = fc.constantFrom('s1', 's2', 's3');
@@ -36,7 +38,10 @@ const control: fc.Arbitrary<ControlWrite> = fc.oneof(
   { weight: 1, arbitrary: id.map((d): ControlWrite => ({ op: 'device.delete', id: d })) },
   fc
     .record({ keyId: key, subject: id, kind: fc.constantFrom('device' as const, 'application' as const) })
-    .map((t): ControlWrite => ({ op: 'token.create', token: { ...t, hash: new Uint8Array(2), createdUs: 1 } })),
+    .map((t): ControlWrite => ({
+      op: 'token.create',
+      token: { ...t, hash: new Uint8Array(2), createdUs: 1, ...NO_RULES },
+    })),
   key.map((keyId): ControlWrite => ({ op: 'token.delete', keyId })),
   { weight: 3, arbitrary: fc.tuple(id, small).map(([d, timeUs]) => openConnection(d, timeUs)) },
   fc
@@ -54,11 +59,27 @@ const control: fc.Arbitrary<ControlWrite> = fc.oneof(
     .tuple(key, fc.constantFrom<CommandState>('sent', 'received', 'failed'), small)
     .map(([c, state, timeUs]): ControlWrite => ({
       op: 'command.update',
-      command: command(c, { state, attempts: timeUs }),
+      command: command(c, { state, attempts: timeUs, finishedUs: state === 'failed' ? timeUs : null }),
       event: { state, timeUs, detail: null },
     })),
   fc.tuple(id, text, small, small).map(([d, payload, keep, all]) => addRejected(d, payload, keep, all + 3)),
   fc.tuple(id, text, small).map(([d, name, keep]) => addEvent(d, name, keep)),
+  fc
+    .record({ name: id, disabled: fc.boolean(), op: fc.constantFrom('operator.create', 'operator.update') })
+    .map(({ name, disabled, op }): ControlWrite => ({ op, operator: operator(name, { disabled }) })),
+  id.map((name): ControlWrite => ({ op: 'operator.delete', name })),
+  fc.record({ hash: small, operator: id, expiresUs: small }).map(({ hash, ...row }): ControlWrite => {
+    const signIn = { ...row, hash: new Uint8Array([hash]), createdUs: 1 };
+    return { op: 'signIn.create', signIn };
+  }),
+  small.map((hash): ControlWrite => ({ op: 'signIn.delete', hash: new Uint8Array([hash]) })),
+  id.map((name): ControlWrite => ({ op: 'signIn.deleteOf', operator: name })),
+  fc
+    .record({
+      op: fc.constantFrom('retain.connections', 'retain.rejected', 'retain.commands', 'retain.events'),
+      beforeUs: fc.constantFrom(3, 5, 7500, 8500),
+    })
+    .map((old): ControlWrite => ({ ...old, limit: 100 })),
 );
 
 const reading: fc.Arbitrary<TestReading> = fc.tuple(

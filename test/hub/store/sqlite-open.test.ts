@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SqliteStore } from '#hub/store/sqlite/index.js';
 import { migrate, SCHEMA_VERSION } from '#hub/store/sqlite/migrations.js';
+import { SCHEMA_1 } from '#hub/store/sqlite/schema.js';
 import { assertDurable, checkVersion } from '#hub/store/sqlite/open.js';
 import { batch, series, wholeLog } from '../../contract/store-batches.ts';
 import { openStore, startProgram, temporaryFolder } from './folders.ts';
@@ -87,8 +88,26 @@ describe('the schema version', () => {
     db.close();
     await expect(new SqliteStore(folder).open()).rejects.toMatchObject({
       code: 'version',
-      message: expect.stringMatching(/schema version 2, .* up to 1: run the newer Muster/),
+      message: expect.stringMatching(
+        new RegExp(`schema version ${SCHEMA_VERSION + 1}, .* up to ${SCHEMA_VERSION}: run the newer Muster`),
+      ),
     });
+  });
+
+  it('rises from the first one with all that the folder holds', async () => {
+    const folder = temporaryFolder();
+    const old = new Database(join(folder, 'muster.db'));
+    migrate(old, [SCHEMA_1]);
+    old.exec("INSERT INTO tokens VALUES ('aa', x'01ff', 'api', 'bootstrap', 7)");
+    old.close();
+    const { tokens, operators } = await (await openStore(folder)).read.startState();
+    expect(operators).toEqual([]);
+    expect(tokens).toEqual([
+      {
+        ...{ keyId: 'aa', hash: new Uint8Array([1, 255]), kind: 'api', subject: 'bootstrap', createdUs: 7 },
+        ...{ label: null, scopes: null, topics: null, expiresUs: null, createdBy: null },
+      },
+    ]);
   });
 
   it('rises step by step, and a step that fails leaves nothing behind', () => {

@@ -35,7 +35,8 @@ export class DeviceWrites {
     this.#exists = db.prepare('SELECT 1 FROM devices WHERE id = ?');
     this.#deleteOf = DELETE_OF_DEVICE.map((sql) => db.prepare(sql));
     this.#insertToken = db.prepare(
-      'INSERT INTO tokens (key_id, hash, kind, subject, created_us) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
+      'INSERT INTO tokens (key_id, hash, kind, subject, created_us, label, scopes, topics, expires_us, created_by) ' +
+        'VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
     );
     this.#deleteToken = db.prepare('DELETE FROM tokens WHERE key_id = ?');
   }
@@ -72,9 +73,13 @@ export class DeviceWrites {
     return { ok: true };
   }
 
-  createToken({ keyId, hash, kind, subject, createdUs }: TokenRow): ControlResult {
+  createToken(token: TokenRow): ControlResult {
+    const { keyId, hash, kind, subject, createdUs, label, expiresUs, createdBy } = token;
     if (kind === 'device' && !this.has(subject)) return notFound('device', subject);
-    const { changes } = this.#insertToken.run(keyId, hash, kind, subject, createdUs);
+    const { changes } = this.#insertToken.run(
+      ...[keyId, hash, kind, subject, createdUs],
+      ...[label, json(token.scopes), json(token.topics), expiresUs, createdBy],
+    );
     return changes === 1 ? { ok: true } : exists('token', keyId);
   }
 
@@ -83,6 +88,6 @@ export class DeviceWrites {
   }
 }
 
-function json(list: readonly string[] | null): string | null {
-  return list === null ? null : JSON.stringify(list);
+function json(value: object | null): string | null {
+  return value === null ? null : JSON.stringify(value);
 }

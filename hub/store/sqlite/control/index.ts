@@ -7,6 +7,8 @@ import { CommandWrites } from './commands.ts';
 import { ConnectionWrites } from './connections.ts';
 import { DeviceWrites } from './devices.ts';
 import { KeptWrites } from './kept.ts';
+import { OperatorWrites } from './operators.ts';
+import { RetentionWrites } from './retention.ts';
 import { StreamWrites } from './streams.ts';
 
 /** The control writes of a batch, each in a savepoint: one that fails by its own data leaves nothing behind and does not hurt the others. */
@@ -16,6 +18,8 @@ export class ControlWriter {
   readonly #streams: StreamWrites;
   readonly #commands: CommandWrites;
   readonly #kept: KeptWrites;
+  readonly #operators: OperatorWrites;
+  readonly #retention: RetentionWrites;
   readonly #savepoint: Statement;
   readonly #release: Statement;
   readonly #rollback: Statement;
@@ -26,6 +30,8 @@ export class ControlWriter {
     this.#connections = new ConnectionWrites(db, limits.connectionsPerDevice);
     this.#streams = new StreamWrites(db, marks, limits.gapsPerDevice);
     this.#commands = new CommandWrites(db, limits.historyPerCommand);
+    this.#operators = new OperatorWrites(db);
+    this.#retention = new RetentionWrites(db, this.#kept);
     this.#savepoint = db.prepare('SAVEPOINT control');
     this.#release = db.prepare('RELEASE control');
     this.#rollback = db.prepare('ROLLBACK TO control');
@@ -80,6 +86,23 @@ export class ControlWriter {
         return this.#kept.addRejected(write.rejected, write.keepPerDevice, write.keepInAll);
       case 'event.add':
         return this.#kept.addEvent(write.event, write.keepPerDevice);
+      case 'operator.create':
+        return this.#operators.create(write.operator);
+      case 'operator.update':
+        return this.#operators.update(write.operator);
+      case 'operator.delete':
+        return this.#operators.delete(write.name);
+      case 'signIn.create':
+        return this.#operators.createSignIn(write.signIn);
+      case 'signIn.delete':
+        return this.#operators.deleteSignIn(write.hash);
+      case 'signIn.deleteOf':
+        return this.#operators.deleteSignInsOf(write.operator);
+      case 'retain.connections':
+      case 'retain.rejected':
+      case 'retain.commands':
+      case 'retain.events':
+        return this.#retention.apply(write);
     }
   }
 }

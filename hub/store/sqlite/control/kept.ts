@@ -37,6 +37,15 @@ export class KeptWrites {
     return { ok: true, evicted: this.#events.trimDevice(row.device, keepPerDevice) };
   }
 
+  /** By age. Returns how many went. */
+  removeRejected(beforeUs: number, limit: number): number {
+    return this.#rejected.removeBefore(beforeUs, limit);
+  }
+
+  removeEvents(beforeUs: number, limit: number): number {
+    return this.#events.removeBefore(beforeUs, limit);
+  }
+
   deleteOf(device: string): void {
     this.#rejected.deleteOf(device);
     this.#events.deleteOf(device);
@@ -49,6 +58,7 @@ class BoundedList {
   readonly #kept: Statement<[string], number>;
   readonly #oldestOf: Statement;
   readonly #oldest: Statement<[number], string>;
+  readonly #before: Statement<[number, number], string>;
   readonly #deleteOf: Statement;
   readonly #forget: Statement;
 
@@ -64,6 +74,12 @@ class BoundedList {
     this.#oldest = db
       .prepare<[number], string>(
         `DELETE FROM ${list} WHERE id IN (SELECT id FROM ${list} ORDER BY id LIMIT ?) RETURNING device`,
+      )
+      .pluck();
+    this.#before = db
+      .prepare<[number, number], string>(
+        `DELETE FROM ${list} WHERE id IN (SELECT id FROM ${list} WHERE time_us < ? ORDER BY time_us LIMIT ?) ` +
+          'RETURNING device',
       )
       .pluck();
     this.#deleteOf = db.prepare(`DELETE FROM ${list} WHERE device = ?`);
@@ -89,6 +105,13 @@ class BoundedList {
     if (over <= 0) return 0;
     for (const device of this.#oldest.all(over)) this.#evicted(device, 1);
     return over;
+  }
+
+  removeBefore(beforeUs: number, limit: number): number {
+    const removed = this.#before.all(beforeUs, limit);
+    for (const device of removed) this.#change.run({ device, kept: -1, evicted: 0 });
+    if (removed.length > 0) this.#change.run({ device: ALL, kept: -removed.length, evicted: 0 });
+    return removed.length;
   }
 
   deleteOf(device: string): void {
