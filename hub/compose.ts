@@ -165,7 +165,7 @@ async function startOn(store: SqliteStore, config: Config, log: Log): Promise<Hu
 
   const live = new LiveHub({
     clock,
-    limits: LIVE_LIMITS,
+    limits: { ...LIVE_LIMITS, maxViewers: config.liveViewers },
     alarms: hubAlarms(telemetry, gateway, clock, LIVE_LIMITS),
     watchReadings: (listener) => telemetry.watch(listener),
   });

@@ -98,7 +98,7 @@ export const OPTIONS = {
     'viewers',
     100,
     [0, 10_000],
-    'most live feeds (`/api/v1/live`) that are open at once; further ones get 503 with Retry-After',
+    'most live feeds (`/api/v1/live`) that are open at once; further ones get 429',
     'each holds a socket and the list of what it has not yet been told',
   ),
 

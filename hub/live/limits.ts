@@ -4,6 +4,7 @@ export interface LiveLimits {
   readonly flushMs: number;
   /** How long changes are still noted after the last viewer has gone, so that it may come back and go on. */
   readonly keepMs: number;
+  /** `liveViewers` of the configuration. */
   readonly maxViewers: number;
   /** Devices that one viewer may select by name. */
   readonly maxSelectedDevices: number;
@@ -23,13 +24,11 @@ export interface LiveLimits {
   readonly refusedPerMinute: number;
 }
 
-export const LIVE_LIMITS: LiveLimits = {
+export const LIVE_LIMITS: Omit<LiveLimits, 'maxViewers'> = {
   // Four times a second is what an eye can follow.
   flushMs: 250,
   // A page that is loaded again, a laptop that changes its network.
   keepMs: 60_000,
-  // Each is a socket and, when all change at once, a write of the same bytes.
-  maxViewers: 100,
   // Fits in a URL of 16 KiB with ids of usual length.
   maxSelectedDevices: 500,
   // 20,000 devices with five metrics each; about 10 MB.

@@ -59,7 +59,7 @@ export function liveRoutes(): readonly Route[] {
       const stream = new EventStream(res, api.clock, () => isStillPermitted(api, req, DEFINITION));
       const selection = { devices: query.devices ?? null };
       if (!stream.begin(api.live, selection, req.get('last-event-id') ?? null)) {
-        throw new Problem('limit', `this hub takes ${LIVE_LIMITS.maxViewers} viewers of the live feed at once`);
+        throw new Problem('limit', 'this hub has as many viewers of the live feed as it takes (liveViewers)');
       }
       return null;
     }),

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { EventStreamReader } from '#cli/event-stream.js';
 import { hubAlarms } from '#hub/live/alarms.js';
+import { OPTIONS } from '#hub/config/options.js';
 import { LIVE_LIMITS } from '#hub/live/limits.js';
 import { FakeClock } from '#test/support/fake-clock.js';
 import { commandRow, liveParts, online, seriesOf } from './parts.ts';
@@ -39,10 +40,9 @@ describe('docs/live.md', () => {
     for (const { code } of hubAlarms(telemetry, none, new FakeClock(), LIVE_LIMITS)) {
       expect(text).toContain(`| \`${code}\` |`);
     }
-    const { maxViewers, maxSelectedDevices, journalEntries, textCharacters, resultCharacters, refusedPerMinute } =
-      LIVE_LIMITS;
+    const { maxSelectedDevices, journalEntries, textCharacters, resultCharacters, refusedPerMinute } = LIVE_LIMITS;
     for (const words of [
-      `One hub takes ${maxViewers} viewers`,
+      `One hub takes ${OPTIONS.liveViewers.default} viewers`,
       `at most ${maxSelectedDevices} in all`,
       `last change of ${journalEntries.toLocaleString('en')} things`,
       `longer than ${textCharacters.toLocaleString('en')} characters is cut`,

@@ -52,7 +52,7 @@ export function seriesOf(
 export function liveParts(limits: Partial<LiveLimits> = {}, alarms: readonly AlarmSource[] = []) {
   const clock = new FakeClock();
   let listener: ((changed: readonly CommittedSeries[]) => void) | null = null;
-  const all = { ...LIVE_LIMITS, ...limits };
+  const all: LiveLimits = { ...LIVE_LIMITS, maxViewers: 100, ...limits };
   const hub = new LiveHub({ clock, limits: all, alarms, run: 'r', watchReadings: (given) => void (listener = given) });
   return {
     clock,
