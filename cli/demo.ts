@@ -1,10 +1,11 @@
+import type { Hub } from '#hub/compose.js';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { SimProgress } from '#devices-sim/main.js';
 import { DemoMeter, FigureScreen } from './demo-figures.ts';
 import { CliError, print, type CliIo, type ExitCode } from './io.ts';
-import { start, webSocketUrl, type RunningHub, type StartHub } from './serve.ts';
+import { start, webSocketUrl, type StartHub } from './serve.ts';
 import { stopSignal } from './signals.ts';
 
 export interface DemoOptions {
@@ -61,7 +62,7 @@ export async function demo(options: DemoOptions, io: CliIo, startHub: StartHub):
   }
 }
 
-function printAddresses(io: CliIo, hub: RunningHub, { data, devices }: DemoOptions): void {
+function printAddresses(io: CliIo, hub: Hub, { data, devices }: DemoOptions): void {
   const url = hub.url;
   print(io, `muster demo: ${devices} simulated devices, data in ${data}, Ctrl-C stops it`);
   print(io, `  devices connect to  ${webSocketUrl(url)}`);
@@ -72,7 +73,7 @@ function printAddresses(io: CliIo, hub: RunningHub, { data, devices }: DemoOptio
 }
 
 /** Asks the hub for its metrics each time the fleet reports; a request that is late is not waited for. */
-function showFigures(hub: RunningHub, io: CliIo): (progress: SimProgress) => void {
+function showFigures(hub: Hub, io: CliIo): (progress: SimProgress) => void {
   const meter = new DemoMeter();
   const screen = new FigureScreen(io.stdout);
   let asking = false;
@@ -88,7 +89,7 @@ function showFigures(hub: RunningHub, io: CliIo): (progress: SimProgress) => voi
 }
 
 /** The hub tells its first token once; a demo that is started again needs it again, and its data are for play. */
-async function rememberToken(hub: RunningHub, data: string): Promise<string> {
+async function rememberToken(hub: Hub, data: string): Promise<string> {
   const file = tokenFile(data);
   if (hub.bootstrapToken !== null) {
     await mkdir(data, { recursive: true });

@@ -1,3 +1,4 @@
+import type { Hub, HubOptions } from '#hub/compose.js';
 import type { Config, FlagValue } from '#hub/config.js';
 import type { Log } from '#hub/observe/log.js';
 import { loadConfig } from './hub-config.ts';
@@ -5,27 +6,7 @@ import { CliError, print, type CliIo, type ExitCode } from './io.ts';
 import { aborted, stopSignal } from './signals.ts';
 import { startupError } from './startup-error.ts';
 
-/** A started hub, as far as the command line knows it. */
-export interface RunningHub {
-  readonly port: number;
-  /** http or https; the same port speaks ws or wss. */
-  readonly url: string;
-  /** The first API token, at the first start alone. */
-  readonly bootstrapToken: string | null;
-  /** A link that signs an administrator in, once; null: one has a password or is signed in. */
-  readonly signInLink: string | null;
-  /** Reads the TLS certificate files anew, where there are any. */
-  reload(): Promise<void>;
-  stop(): Promise<void>;
-}
-
-export interface StartOptions {
-  readonly log: Log;
-  /** The hub cannot go on. */
-  readonly onFatal?: (error: Error) => void;
-}
-
-export type StartHub = (config: Config, options: StartOptions) => Promise<RunningHub>;
+export type StartHub = (config: Config, options: HubOptions) => Promise<Hub>;
 
 /**
  * Runs a hub until SIGINT or SIGTERM. A second signal does not wait for the goodbye. SIGHUP reads the certificate files
@@ -42,7 +23,7 @@ export async function serve(
   const { config, file } = await loadConfig(flags, configFile, io);
   const log = createLog(config.logLevel);
   const stop = stopSignal(io);
-  let hub: RunningHub | null = null;
+  let hub: Hub | null = null;
   const reload = (): void => void hub?.reload();
   if (io.stdout.isTTY !== true) io.signals.on('SIGHUP', reload);
   try {
@@ -62,7 +43,7 @@ export async function serve(
 }
 
 /** Throws CliError when the hub does not come up. */
-export async function start(config: Config, log: Log, startHub: StartHub): Promise<RunningHub> {
+export async function start(config: Config, log: Log, startHub: StartHub): Promise<Hub> {
   try {
     // Crash loud: a service manager starts it anew, and what was acknowledged is on disk.
     return await startHub(config, { log, onFatal: () => process.exit(1) });

@@ -39,6 +39,7 @@ const WHEEL_TICK_MS = 250;
 
 export interface Hub {
   readonly port: number;
+  /** http or https; the same port speaks ws or wss. */
   readonly url: string;
   /** The first API token, at the first start alone. */
   readonly bootstrapToken: string | null;

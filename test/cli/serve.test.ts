@@ -1,10 +1,10 @@
 import { describe, expect, it, vi } from 'vitest';
-import type { RunningHub } from '#cli/serve.js';
+import type { Hub } from '#hub/compose.js';
 import type { Config } from '#hub/config.js';
 import { StoreError } from '#hub/store/port.js';
 import { FakeProcess } from './harness.ts';
 
-function runningHub(change: Partial<RunningHub> = {}): RunningHub {
+function runningHub(change: Partial<Hub> = {}): Hub {
   return {
     port: 8080,
     url: 'http://localhost:8080',
@@ -17,7 +17,7 @@ function runningHub(change: Partial<RunningHub> = {}): RunningHub {
 }
 
 /** Starts `muster serve` and resolves once it has said that it listens. */
-async function served(me: FakeProcess, hub: RunningHub, words: string[] = []) {
+async function served(me: FakeProcess, hub: Hub, words: string[] = []) {
   let seen: Config | undefined;
   const listening = new Promise<void>((resolve) => (me.onOutput = resolve));
   const code = me.run(['serve', '--log-level', 'silent', ...words], async (config) => {
