@@ -1,14 +1,31 @@
 import { defineConfig } from 'vitest/config';
 
+const conditions = ['muster-source', 'module', 'node', 'development|production'];
+
+/** Folders whose tests start real processes, sockets and clients. */
+const END_TO_END = ['test/integration/**', 'test/package/**', 'test/deploy/**', 'test/cli/**', 'test/devices-sim/**'];
+const TESTS = ['test/**/*.test.ts'];
+
 export default defineConfig({
-  ssr: { resolve: { conditions: ['muster-source', 'module', 'node', 'development|production'] } },
-  resolve: { conditions: ['muster-source', 'module', 'node', 'development|production'] },
+  ssr: { resolve: { conditions } },
+  resolve: { conditions },
   test: {
-    include: ['test/**/*.test.ts'],
     // Two cores: more workers only make the end-to-end tests wait for each other.
     maxWorkers: 2,
     execArgv: ['--conditions=muster-source'],
     testTimeout: 20_000,
     hookTimeout: 30_000,
+    projects: [
+      { extends: true, test: { name: 'unit', include: TESTS, exclude: END_TO_END } },
+      {
+        extends: true,
+        test: {
+          name: 'end to end',
+          include: END_TO_END.map((folder) => `${folder}/*.test.ts`),
+          // CI's machine is shared, and a real process may be late once; a fault is there the second time too.
+          retry: process.env.CI === 'true' ? 1 : 0,
+        },
+      },
+    ],
   },
 });
