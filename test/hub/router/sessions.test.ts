@@ -105,6 +105,18 @@ describe('session registry', () => {
       expect(session.forwarded).toEqual([{ text: 'm', matches: ['t/#', 't/+'], qos: 1, retain: false }]);
     });
 
+    test('a device is never given its own results back as if they were commands; applications hear of them', () => {
+      const device = connect(false).session;
+      const application = connect(false, 'application:3:app:c', null).session;
+      registry.subscribe(KEY, sub('devices/me/commands/#'));
+      registry.subscribe(KEY, sub('devices/+/events/+'));
+      registry.subscribe('application:3:app:c', sub('devices/+/commands/#'));
+      publish('devices/d1/commands/c1/result', 'done');
+      publish('devices/d1/events/door', 'open');
+      expect(device.texts).toEqual(['open']);
+      expect(application.texts).toEqual(['done']);
+    });
+
     test('`me` in a filter is the device, and the match keeps what the client wrote', () => {
       const { session, state } = connect(false);
       registry.subscribe(KEY, sub('devices/me/twin/desired'));
