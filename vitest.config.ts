@@ -15,6 +15,7 @@ export default defineConfig({
     execArgv: ['--conditions=muster-source'],
     testTimeout: 20_000,
     hookTimeout: 30_000,
+    setupFiles: ['test/support/property-seed.ts'],
     projects: [
       { extends: true, test: { name: 'unit', include: TESTS, exclude: END_TO_END } },
       {

@@ -19,6 +19,11 @@ export class Answers {
     this.#link = link;
   }
 
+  /** The device was told to go on after `seq`: everything up to it is decided on disk. */
+  resumeAfter(seq: number): void {
+    this.#decided = seq;
+  }
+
   /** `seq` 0: the message had none (RECEIVED, RESULT), so there is nothing to acknowledge. */
   release(seq: number, outcome: Outcome): void {
     switch (outcome.kind) {

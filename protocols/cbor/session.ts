@@ -108,6 +108,7 @@ class CborSession implements DeviceSession {
     const { windowMessages, maxMessageBytes } = this.#host.limits;
     const timeMs = Math.max(0, Math.round(this.#host.now()));
     this.#link.send(encodeWelcome({ timeMs, resumeSeq, window: windowMessages, maxMessageBytes, device, epoch }));
+    this.#answers.resumeAfter(resumeSeq - 1);
     this.#state = 'open';
     // The WebSocket's own pings, and the gateway's idle rule, are all the heart-beat there is.
     this.#host.liveness({ expectMs: 0, sendMs: 0, reason: 'idle_timeout' });

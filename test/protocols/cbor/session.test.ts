@@ -269,6 +269,18 @@ describe('DATA', () => {
     expect(answers(bench)).toEqual([{ type: 'ack', seq: 3 }]);
   });
 
+  test('nor does it fall behind the place at which WELCOME told the device to go on', async () => {
+    const bench = new Bench(cborSubprotocol);
+    bench.host.resumeSeq = 3;
+    bench.receive(HELLO);
+    await bench.settle();
+    bench.link.take();
+    bench.receive(data(1));
+    FakeHost.settle(bench.host.ingested, DUPLICATE);
+    await bench.settle();
+    expect(answers(bench)).toEqual([{ type: 'ack', seq: 2 }]);
+  });
+
   test('a refused message is named by NACK and covered by the ACK', async () => {
     const bench = await welcomed();
     for (const seq of [1, 2, 3]) bench.receive(data(seq));
