@@ -257,10 +257,8 @@ class RecordedControl implements AfterCommit {
   }
 
   committed(result: BatchResult): void {
-    const recorded = result.control[this.#index]!.ok;
-    this.#pending.settle(
-      !recorded && this.#outcome.kind === 'rejected' ? { ...this.#outcome, recorded: false } : this.#outcome,
-    );
+    // What could not be recorded is not acknowledged: the device says it again.
+    this.#pending.settle(result.control[this.#index]!.ok ? this.#outcome : ABANDONED);
   }
 
   abandoned(): void {

@@ -231,6 +231,14 @@ describe('numbered messages', () => {
     expect(seen.commits).toEqual([0, 2]);
   });
 
+  it('what the store could not record is never acknowledged', async () => {
+    const { path } = await start();
+    const told = new Told();
+    path.record('d', { op: 'token.delete', keyId: 'none' }, told, 'stored');
+    await ticks();
+    expect(told.outcomes).toEqual([{ kind: 'abandoned' }]);
+  });
+
   it('a rejection consumes its number and stands on disk', async () => {
     const { store, path } = await start();
     const told = new Told();
