@@ -10,7 +10,9 @@ COPY protocols protocols
 COPY hub hub
 COPY devices-sim devices-sim
 COPY cli cli
+COPY dashboard dashboard
 RUN node node_modules/typescript/bin/tsc -p tsconfig.build.json \
+  && node dashboard/build.ts \
   && npm prune --omit=dev --ignore-scripts \
   && chmod 0755 dist/cli/bin.js
 

@@ -3,7 +3,15 @@ import { defineConfig } from 'vitest/config';
 const conditions = ['muster-source', 'module', 'node', 'development|production'];
 
 /** Folders whose tests start real processes, sockets and clients. */
-const END_TO_END = ['test/integration/**', 'test/package/**', 'test/deploy/**', 'test/cli/**', 'test/devices-sim/**'];
+const END_TO_END = [
+  'test/conformance/**',
+  'test/integration/**',
+  'test/browser/**',
+  'test/package/**',
+  'test/deploy/**',
+  'test/cli/**',
+  'test/devices-sim/**',
+];
 const TESTS = ['test/**/*.test.ts'];
 
 export default defineConfig({
@@ -23,6 +31,7 @@ export default defineConfig({
         test: {
           name: 'end to end',
           include: END_TO_END.map((folder) => `${folder}/*.test.ts`),
+          globalSetup: ['test/support/build-dashboard.ts'],
           // CI's machine is shared, and a real process may be late once; a fault is there the second time too.
           retry: process.env.CI === 'true' ? 1 : 0,
         },

@@ -3,7 +3,9 @@
  * filters. Run: `node --conditions=muster-source bench/router.ts` (about 8 s).
  */
 import type { RoutedMessage } from '#protocols/message.js';
+import { systemClock } from '#hub/clock.js';
 import { AedesRouter } from '#hub/router/aedes.js';
+import type { Subscriber } from '#hub/router/port.js';
 
 const RUN_MS = 1500;
 const PAYLOAD = Buffer.alloc(100, 'x');
@@ -14,10 +16,16 @@ function makeRouter(): AedesRouter {
   return new AedesRouter({
     maxRetainedMessages: 1000,
     maxRetainedBytes: 1_000_000,
+    clock: systemClock,
+    journal: { kept: () => undefined, removed: () => undefined },
     onError: (error) => {
       throw error;
     },
   });
+}
+
+function subscriber(deliver: () => void): Subscriber {
+  return { standing: 'ready', keeps: false, deliver };
 }
 
 function message(topic: string): RoutedMessage {
@@ -33,12 +41,20 @@ async function publishing(subscribers: number, filter: string): Promise<void> {
   await router.open();
   let delivered = 0;
   for (let i = 0; i < subscribers; i++) {
-    router.subscribe({ deliver: () => delivered++ }, { id: 's', filter, qos: 1 }, filter);
+    router.subscribe(
+      subscriber(() => delivered++),
+      { id: 's', filter, qos: 1 },
+      filter,
+    );
   }
   // A fleet that listens to other topics, so that the index has something to look through.
   for (let i = 0; i < 5000; i++) {
     const own = `devices/d${i}/commands/#`;
-    router.subscribe({ deliver: () => undefined }, { id: 's', filter: own, qos: 1 }, own);
+    router.subscribe(
+      subscriber(() => undefined),
+      { id: 's', filter: own, qos: 1 },
+      own,
+    );
   }
   const messages = Array.from({ length: 1000 }, (_, i) => message(`sites/s${i % 10}/m${i}`));
   let done = 0;
@@ -60,7 +76,11 @@ async function asking(): Promise<void> {
   await router.open();
   for (let i = 0; i < 10_000; i++) {
     const filter = i % 2 === 0 ? `devices/d${i}/commands/#` : `devices/d${i}/twin/desired`;
-    router.subscribe({ deliver: () => undefined }, { id: 's', filter, qos: 1 }, filter);
+    router.subscribe(
+      subscriber(() => undefined),
+      { id: 's', filter, qos: 1 },
+      filter,
+    );
   }
   for (const [name, topics] of [
     ['5,000 topics, remembered', 5000],

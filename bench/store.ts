@@ -13,7 +13,7 @@ import { VALUE_NUMBER, VALUE_STRING, type WriteBatch } from '#hub/store/port.js'
 
 const SERIES = 5000;
 const SIZES = [1, 100, 2000, 20_000];
-const NOTHING = { newSeries: [], sequenced: [], control: [] };
+const NOTHING = { newSeries: [], sequenced: [], sessions: [], control: [] };
 
 const seconds = Number(process.argv[2] ?? 2);
 const folder = mkdtempSync(join(process.argv[3] ?? tmpdir(), 'muster-bench-'));

@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { SimProgress } from '#devices-sim/main.js';
+import { Client } from './client.ts';
 import { DemoMeter, FigureScreen } from './demo-figures.ts';
 import { CliError, print, type CliIo, type ExitCode } from './io.ts';
 import { start, webSocketUrl, type StartHub } from './serve.ts';
@@ -20,6 +21,8 @@ const USUAL_PORT = 8080;
 /** The same fleet in every demo. */
 const SEED = 7;
 const HOST = '127.0.0.1';
+/** The operator whom the first start of a hub makes. */
+const ADMIN = 'admin';
 
 /** A hub with SQLite, a simulated fleet, and live figures, until Ctrl-C; then the ledger's verdict. */
 export async function demo(options: DemoOptions, io: CliIo, startHub: StartHub): Promise<ExitCode> {
@@ -32,7 +35,7 @@ export async function demo(options: DemoOptions, io: CliIo, startHub: StartHub):
   const hub = await start(config, createLog(config.logLevel), startHub);
   try {
     const token = await rememberToken(hub, options.data);
-    printAddresses(io, hub, options);
+    printAddresses(io, hub, options, await dashboardLink(hub, token, io));
     const fleet = parseSimOptions({
       url: webSocketUrl(hub.url),
       token,
@@ -62,14 +65,30 @@ export async function demo(options: DemoOptions, io: CliIo, startHub: StartHub):
   }
 }
 
-function printAddresses(io: CliIo, hub: Hub, { data, devices }: DemoOptions): void {
+function printAddresses(io: CliIo, hub: Hub, { data, devices }: DemoOptions, dashboard: string): void {
   const url = hub.url;
   print(io, `muster demo: ${devices} simulated devices, data in ${data}, Ctrl-C stops it`);
+  print(io, `  dashboard           ${dashboard}`);
   print(io, `  devices connect to  ${webSocketUrl(url)}`);
   print(io, `  metrics             ${url}/metrics`);
   print(io, `  try, in another terminal:`);
   print(io, `    export MUSTER_URL=${url} MUSTER_TOKEN=$(cat ${tokenFile(data)})`);
   print(io, `    npm run --silent muster -- device list --limit 5\n`);
+}
+
+/** Signs whoever opens it in, once, and leads to the dashboard. Each start makes a new one, as long as the data are those of a demo. */
+async function dashboardLink(hub: Hub, token: string, io: CliIo): Promise<string> {
+  try {
+    const { link } = await new Client({ url: hub.url, token }, io).call<{ link: string }>(
+      'POST',
+      `/operators/${ADMIN}/link`,
+      {},
+    );
+    return `${hub.url}${link}  (signs you in, once)`;
+  } catch {
+    // Somebody has removed or disabled that operator, and has another one.
+    return `${hub.url}/dashboard/`;
+  }
 }
 
 /** Asks the hub for its metrics each time the fleet reports; a request that is late is not waited for. */

@@ -5,7 +5,7 @@ import { checkData } from './doctor/data.ts';
 import { fail, ok, type Finding } from './doctor/finding.ts';
 import { checkHub } from './doctor/hub.ts';
 import { checkClock, checkFileLimit, checkNode, checkSqlite } from './doctor/machine.ts';
-import { checkPort } from './doctor/port.ts';
+import { checkPort, checkStreamPort } from './doctor/port.ts';
 import { checkTls } from './doctor/tls.ts';
 import { loadConfig } from './hub-config.ts';
 import { CliError, print, printJson, type CliIo, type ExitCode } from './io.ts';
@@ -62,6 +62,8 @@ async function checkConfigured(config: Config, io: CliIo): Promise<Finding[]> {
   return [
     checkFileLimit(limits, config.maxConnections),
     await checkPort(config),
+    ...(config.mqttPort === null ? [] : [await checkStreamPort(config.host, config.mqttPort, '--mqtt-port')]),
+    ...(config.mqttsPort === null ? [] : [await checkStreamPort(config.host, config.mqttsPort, '--mqtts-port')]),
     ...(tls === null ? [] : [tls]),
     ...(await checkData(config.data, io.cwd, io.monotonic)),
   ];

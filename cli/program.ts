@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { VERSION } from '#hub/version.js';
+import { addAccessCommands } from './access.ts';
 import { addCertCommand } from './cert.ts';
 import { addCompletionCommand } from './completion.ts';
 import { addConnectionCommands } from './connections.ts';
@@ -15,6 +16,7 @@ import { addProfileCommands } from './profile.ts';
 import { addReferenceCommand } from './reference.ts';
 import { addRefusedCommand } from './refused.ts';
 import { addSendCommand } from './send.ts';
+import { addSessionCommands } from './sessions.ts';
 import { addSimOptions, sim } from './sim.ts';
 import { addStatusCommand } from './status.ts';
 import { addTailCommand } from './tail.ts';
@@ -52,6 +54,7 @@ export async function buildProgram(
   addConfigCommand(program, await hubOptions('config'), io);
   addDoctorCommand(program, await hubOptions('doctor'), io, ended);
   addCertCommand(program, io);
+  addAccessCommands(program, await hubOptions('access'), io, ended);
   addDemo(program, io, loadHub, ended);
 
   program.commandsGroup('Devices:');
@@ -65,6 +68,7 @@ export async function buildProgram(
   program.commandsGroup('Operating a hub:');
   addStatusCommand(program, io, ended);
   addConnectionCommands(program, io);
+  addSessionCommands(program, io);
   addRefusedCommand(program, io);
   addJobCommands(program, io, ended);
   addOperatorCommands(program, io);

@@ -29,6 +29,8 @@ export async function serve(
   try {
     hub = await start(config, log, startHub);
     print(io, `muster ${VERSION} listening on ${webSocketUrl(hub.url)} (API and metrics: ${hub.url})`);
+    if (hub.streamUrls.length > 0) print(io, `also listening on ${hub.streamUrls.join(' and ')}`);
+    print(io, `Dashboard: ${hub.url}/dashboard/`);
     if (file !== null) print(io, `configuration: ${file}`);
     if (hub.bootstrapToken !== null) print(io, `API token (shown once): ${hub.bootstrapToken}`);
     if (hub.signInLink !== null) print(io, `Sign in (once): ${hub.signInLink}`);

@@ -1,6 +1,8 @@
 import { systemClock } from './clock.ts';
 import type { Config } from './config.ts';
+import { TopicAccess } from './fleet/access.ts';
 import { CommandDesk } from './fleet/commands.ts';
+import { fleetCounts } from './fleet/counts.ts';
 import { DeviceBook } from './fleet/devices.ts';
 import { Identity } from './fleet/identity.ts';
 import { OperatorBook } from './fleet/operators.ts';
@@ -12,10 +14,13 @@ import { Connections } from './gateway/connections.ts';
 import { Flusher } from './gateway/flusher.ts';
 import { WebSocketGateway } from './gateway/gateway.ts';
 import type { InboundServices } from './gateway/inbound.ts';
+import { willPublisher } from './gateway/last-words.ts';
 import { createPort, listen } from './gateway/server.ts';
 import type { Services } from './gateway/services.ts';
+import { openStreams } from './gateway/streams.ts';
 import { Wheel } from './gateway/wheel.ts';
 import { createApi } from './http/app.ts';
+import { builtDashboard } from './http/dashboard/dashboard.ts';
 import { API_LIMITS } from './http/limits.ts';
 import { cronScheduler } from './jobs/cron.ts';
 import { JobBook } from './jobs/jobs.ts';
@@ -23,13 +28,21 @@ import { JOB_LIMITS } from './jobs/limits.ts';
 import { hubJobs } from './jobs/list.ts';
 import { hubAlarms } from './live/alarms.ts';
 import { LiveHub } from './live/feed.ts';
+import { FigureMeter } from './live/figures.ts';
 import { LIVE_LIMITS } from './live/limits.ts';
 import { Counters, increment, type Gauges } from './observe/counters.ts';
 import type { Log } from './observe/log.ts';
 import { createMetrics } from './observe/metrics.ts';
+import { sysReading } from './observe/sys-reading.ts';
+import { SysTopics } from './observe/sys-topics.ts';
 import { AedesRouter } from './router/aedes.ts';
-import { SessionRegistry } from './router/sessions.ts';
 import { RouterWithSource } from './router/with-source.ts';
+import { SessionJournal } from './sessions/journal.ts';
+import { queueLimits } from './sessions/limits.ts';
+import { SessionRegistry } from './sessions/registry.ts';
+import { fromStored } from './sessions/stored-message.ts';
+import { WillBook } from './sessions/wills.ts';
+import { StoreError } from './store/port.ts';
 import { SqliteStore } from './store/sqlite/index.ts';
 import { TelemetryPath, type TelemetryObserver } from './telemetry/telemetry.ts';
 import { VERSION } from './version.ts';
@@ -41,6 +54,8 @@ export interface Hub {
   readonly port: number;
   /** http or https; the same port speaks ws or wss. */
   readonly url: string;
+  /** Other ports that are open: `mqtt://…`, `mqtts://…`. */
+  readonly streamUrls: readonly string[];
   /** The first API token, at the first start alone. */
   readonly bootstrapToken: string | null;
   /** A link that signs an administrator in, once, as long as none has a password or is signed in. */
@@ -104,25 +119,20 @@ async function startOn(store: SqliteStore, config: Config, log: Log): Promise<Hu
   const link = await operators.bootstrapLink();
   const bootstrapToken = tokens.has('api') ? null : await bootstrap(telemetry, tokens, startedMs * 1000);
 
-  const router = new RouterWithSource(new AedesRouter({ ...config, onError: fault }), (filter) =>
-    presence.retained(filter),
-  );
+  const journal = new SessionJournal(telemetry);
+  journal.restore(state.lastMessageId);
+  const router = new RouterWithSource(new AedesRouter({ ...config, clock, journal, onError: fault }), (filter) => [
+    ...presence.retained(filter),
+    ...sys.retained(filter),
+  ]);
+  router.restore(state.retained.map(fromStored));
   await router.open();
   presence.onChange((device, view) => {
     if (view === null) return;
     const message = presenceMessage(device, view, false);
-    if (router.wanted(message.topic)) router.publish(message, () => undefined);
+    if (router.wanted(message.topic)) router.publish(message, () => void journal.takeWritten());
   });
-  const sessions = new SessionRegistry({
-    router,
-    clock,
-    expiryMs: config.sessionExpiryMs,
-    maxSessions: Math.max(1, config.maxOfflineSessions),
-    maxQueuedMessages: config.limits.maxQueuedMessages,
-    maxQueuedBytes: config.limits.maxQueuedBytes,
-    onDropped: () => increment(counters.messagesDropped, 'queue'),
-  });
-
+  const access = new TopicAccess(config);
   const inbound: InboundServices = {
     clock,
     limits: config.limits,
@@ -130,11 +140,36 @@ async function startOn(store: SqliteStore, config: Config, log: Log): Promise<Hu
     telemetry,
     commands,
     router,
+    journal,
+    anyLasting: () => sessions.anyLasting,
+    access,
     largeIntegers: config.largeIntegers,
     keep: config,
     rejected: (code) => increment(counters.messagesRejected, code),
     notRetained: () => increment(counters.messagesDropped, 'retained'),
   };
+  const wills = new WillBook(clock, journal, willPublisher(inbound, log));
+  const sessions: SessionRegistry = new SessionRegistry({
+    router,
+    clock,
+    journal,
+    reader: store.read,
+    wills,
+    limits: queueLimits(config),
+    expiryMs: config.sessionExpiryMs,
+    maxSessions: Math.max(1, config.maxOfflineSessions),
+    observer: {
+      dropped: (why) => increment(counters.messagesDropped, why),
+      failed(error) {
+        // The hub stops.
+        if (error instanceof StoreError && error.code === 'closed') return;
+        log.error({ err: error }, 'the queue of a session cannot be read');
+      },
+    },
+  });
+  sessions.restore(state);
+  // Connections that were open when the hub died have ended without a goodbye.
+  wills.restore(state.wills, (key) => sessions.has(key));
   const wheel = new Wheel(clock, WHEEL_TICK_MS, fault);
   const services: Services = {
     clock,
@@ -148,17 +183,38 @@ async function startOn(store: SqliteStore, config: Config, log: Log): Promise<Hu
     commands,
     telemetry,
     router,
+    journal,
     sessions,
+    wills,
+    access,
     connections: new Connections(),
     inbound,
     wheel,
     flusher: new Flusher((run) => void setImmediate(run), fault),
   };
   const gateway = new WebSocketGateway(services, new BacklogGate(clock, pressure(telemetry, router, config)));
+  const sys: SysTopics = new SysTopics({
+    version: `muster version ${VERSION}`,
+    intervalMs: config.sysIntervalMs,
+    clock,
+    router,
+    read: () =>
+      sysReading(counters, {
+        ...router.stats,
+        connected: services.connections.clients,
+        disconnected: sessions.stats.away,
+        expired: sessions.stats.expired,
+        queued: sessions.stats.queuedMessages,
+        queuedBytes: sessions.stats.queuedBytes,
+        heapBytes: process.memoryUsage().heapUsed,
+      }),
+  });
   devices.onGone = (id, why) => {
     gateway.closeDevice(id, why);
     commands.gone(id, why === 'device_deleted');
-    if (why === 'device_deleted') presence.forget(id);
+    if (why !== 'device_deleted') return;
+    presence.forget(id);
+    sessions.forget(id);
   };
 
   devices.onChange = (id) => gateway.reviewDevice(id);
@@ -168,6 +224,11 @@ async function startOn(store: SqliteStore, config: Config, log: Log): Promise<Hu
     clock,
     limits: { ...LIVE_LIMITS, maxViewers: config.liveViewers },
     alarms: hubAlarms(telemetry, gateway, clock, LIVE_LIMITS),
+    figures: new FigureMeter(
+      counters,
+      () => ({ ...fleetCounts(devices.counts()), backlogRows: telemetry.backlog.rows }),
+      clock,
+    ),
     watchReadings: (listener) => telemetry.watch(listener),
   });
   presence.onChange((device, view) => live.presenceChanged(device, view));
@@ -197,6 +258,7 @@ async function startOn(store: SqliteStore, config: Config, log: Log): Promise<Hu
     backlogBytes: () => telemetry.backlog.bytes,
     storeWritable: () => telemetry.health.writable,
     retainedMessages: () => router.stats.retained,
+    sessions: () => sessions.stats,
     jobsFailing: () => Object.fromEntries(jobs.list().map((job) => [job.name, job.lastRun?.ok === false ? 1 : 0])),
     certificateExpirySeconds: () => certificate?.expirySeconds() ?? {},
   };
@@ -205,10 +267,12 @@ async function startOn(store: SqliteStore, config: Config, log: Log): Promise<Hu
     commands,
     telemetry,
     gateway,
+    sessions,
     operators,
     tokens: tokenDesk,
     jobs,
     live,
+    dashboard: builtDashboard(),
     reader: store.read,
     metrics: createMetrics(counters, gauges),
     phase: () => phase,
@@ -219,11 +283,17 @@ async function startOn(store: SqliteStore, config: Config, log: Log): Promise<Hu
     version: VERSION,
     startedMs,
   });
-  const { server, certificate } = createPort(config, { clock, log, everyMs: config.tlsReloadMs }, api);
+  const onePort = createPort(config, { clock, log, everyMs: config.tlsReloadMs }, api);
+  const { server, certificate } = onePort;
   server.on('upgrade', (request, socket, head) => gateway.upgrade(request, socket, head));
   const port = await listen(server, config);
+  const streams = await openStreams(config, gateway, onePort, clock).catch((error: unknown) => {
+    server.close();
+    throw error;
+  });
   certificate?.watch();
   jobs.start(cronScheduler(log));
+  sys.start();
   phase = 'running';
 
   const stop = async (): Promise<void> => {
@@ -232,8 +302,10 @@ async function startOn(store: SqliteStore, config: Config, log: Log): Promise<Hu
     const limitMs = config.shutdownTimeoutMs;
     certificate?.stop();
     jobs.stop();
+    sys.stop();
     gateway.stopAccepting();
     server.close();
+    streams.close();
     gateway.pauseAll();
     // First the acknowledgements of what is in hand, then the goodbyes.
     const committed = await telemetry.drain(limitMs * 0.4);
@@ -247,6 +319,7 @@ async function startOn(store: SqliteStore, config: Config, log: Log): Promise<Hu
     wheel.close();
     commands.close();
     tokenDesk.close();
+    wills.close();
     sessions.close();
     await router.close();
     await store.close();
@@ -258,7 +331,8 @@ async function startOn(store: SqliteStore, config: Config, log: Log): Promise<Hu
   const reload = async (): Promise<void> => {
     await certificate?.reload();
   };
-  return { port, url, bootstrapToken, signInLink: link === null ? null : `${url}/sign-in#${link}`, reload, stop };
+  const signInLink = link === null ? null : `${url}/sign-in#${link}`;
+  return { port, url, streamUrls: streams.urls, bootstrapToken, signInLink, reload, stop };
 }
 
 async function bootstrap(telemetry: TelemetryPath, tokens: TokenBook, timeUs: number): Promise<string> {

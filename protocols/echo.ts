@@ -16,7 +16,7 @@ export const echoSubprotocol: Subprotocol = {
         link.send(isText ? data.toString('utf8') : Buffer.from(data));
       },
       deliver: () => false,
-      forward: () => undefined,
+      forward: () => true,
       writable: () => undefined,
       beat: () => undefined,
       end: () => undefined,

@@ -14,14 +14,21 @@ export interface ProtocolLimits {
   readonly maxClientIdBytes: number;
   /** Most subscriptions of one session. */
   readonly maxSubscriptions: number;
-  /** Most QoS 1 messages sent to a client and not yet acknowledged by it; further ones wait in its queue. */
+  /** Most QoS 1 and 2 messages sent to a client and not yet finished by it; further ones wait in its queue. */
   readonly maxInFlight: number;
+  /** MQTT 5.0: topic aliases of one connection, in each direction; each keeps a topic name. */
+  readonly maxTopicAliases: number;
   /** Messages that wait for one session (offline, or its in-flight window full), in number and bytes. */
   readonly maxQueuedMessages: number;
   readonly maxQueuedBytes: number;
-  /** STOMP: headers of one frame, and bytes of one header line. */
+  /** Headers of one STOMP frame, user properties of one MQTT message; and STOMP: bytes of one header line. */
   readonly maxHeaders: number;
   readonly maxHeaderBytes: number;
+  /** STOMP: transactions that one session has open at once. */
+  readonly maxTransactions: number;
+  /** STOMP: frames that wait for a COMMIT in all open transactions of one session, in number and bytes. */
+  readonly maxTransactionFrames: number;
+  readonly maxTransactionBytes: number;
   /** Readings in one message. */
   readonly maxReadings: number;
   /** Metric name, in UTF-8 bytes. */
@@ -52,10 +59,17 @@ export const DEFAULT_LIMITS: ProtocolLimits = {
   maxClientIdBytes: 256,
   maxSubscriptions: 256,
   maxInFlight: 64,
+  // A device publishes on a handful of topics; 32 KiB at most.
+  maxTopicAliases: 32,
   maxQueuedMessages: 1000,
   maxQueuedBytes: 1024 * 1024,
   maxHeaders: 64,
   maxHeaderBytes: 8 * 1024,
+  // One is what clients use; a few more are for several producers behind one connection.
+  maxTransactions: 16,
+  // They wait in memory until COMMIT, as much as the queue of a session may hold.
+  maxTransactionFrames: 1000,
+  maxTransactionBytes: 1024 * 1024,
   maxReadings: 1000,
   maxMetricBytes: 256,
   maxStringValueBytes: 8 * 1024,

@@ -11,7 +11,21 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   hub: ['protocols'],
   'devices-sim': ['protocols'],
   cli: ['protocols', 'hub', 'devices-sim'],
+  dashboard: ['protocols'],
 };
+
+/** What the browser loads; anything else in `dashboard/` would grow the first load unseen. */
+const BROWSER_PACKAGES = [
+  'preact',
+  'preact/hooks',
+  '@preact/signals',
+  '@tanstack/virtual-core',
+  'uplot',
+  'uplot/dist/uPlot.min.css',
+];
+
+/** What builds the dashboard runs in Node. */
+const BUILD_FILES = ['dashboard/vite.config.ts', 'dashboard/build.ts'];
 
 /** Packages of `protocols/`; from Node only what touches no socket, file, timer or clock. */
 const PROTOCOL_PACKAGES = ['mqtt-packet', 'cbor-x', 'node:buffer', 'node:util', 'node:string_decoder'];
@@ -104,6 +118,32 @@ describe('the house', () => {
       ),
     );
     expect(timers).toEqual([]);
+  });
+
+  it('the dashboard takes types alone from the protocols, and nothing of Node', () => {
+    const files = sources('dashboard').filter((file) => !BUILD_FILES.includes(file));
+    expect(files.length).toBeGreaterThan(20);
+    const values = files.filter((file) =>
+      /^(?:import|export)\s+(?!type\b)[^;]*?from\s*['"]#/m.test(readFileSync(join(ROOT, file), 'utf8')),
+    );
+    expect(values).toEqual([]);
+    const wrong = imports.filter(
+      ({ file, target }) =>
+        files.includes(file) &&
+        roomOf(target) === null &&
+        !/\.(tsx?|css|svg)$/.test(target) &&
+        !BROWSER_PACKAGES.includes(target),
+    );
+    expect(wrong.map(show)).toEqual([]);
+  });
+
+  it('no text becomes markup in the dashboard', () => {
+    const wrong = sources('dashboard').filter((file) =>
+      /dangerouslySetInnerHTML|innerHTML|outerHTML|insertAdjacentHTML|document\.write/.test(
+        readFileSync(join(ROOT, file), 'utf8'),
+      ),
+    );
+    expect(wrong).toEqual([]);
   });
 
   it('each heavy dependency has one home in the hub', () => {

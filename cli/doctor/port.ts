@@ -27,6 +27,18 @@ export async function checkPort({ host, port, tlsCert }: Pick<Config, 'host' | '
   return fail('port', `${port} on ${host} cannot be opened (${code})`, 'choose others with --port and --host');
 }
 
+/** A port beside the one port, on which only a hub that runs already, or another program, can be in the way. */
+export async function checkStreamPort(host: string, port: number, flag: string): Promise<Finding> {
+  const check = flag.slice('--'.length);
+  if (port === 0) return ok(check, 'the hub will take a free one');
+  const code = await triedToListen(host, port);
+  if (code === null) return ok(check, `${port} on ${host} is free`);
+  if (code === 'EADDRINUSE') {
+    return warn(check, `${port} on ${host} is in use`, `by this hub, if it runs; else choose another with ${flag}`);
+  }
+  return fail(check, `${port} on ${host} cannot be opened (${code})`, `choose another with ${flag}`);
+}
+
 /** Null: one could. Otherwise the code of the error. */
 function triedToListen(host: string, port: number): Promise<string | null> {
   return new Promise((resolve) => {

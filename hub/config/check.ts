@@ -1,4 +1,6 @@
+import { isTopicFilter } from '#protocols/topics.js';
 import type { Config } from '../config.ts';
+import { parseNetwork } from './network.ts';
 
 /** What must hold between options. Returns one line for each contradiction. */
 export function checkTogether(config: Config): string[] {
@@ -11,6 +13,28 @@ export function checkTogether(config: Config): string[] {
     (config.tlsCert === null) === (config.tlsKey === null),
     'tlsCert and tlsKey go together: give both, or none for ws and http',
   );
+  mustHold(
+    config.mqttsPort === null || config.tlsCert !== null,
+    'mqttsPort needs a certificate: give tlsCert and tlsKey',
+  );
+  const ports = [config.port, config.mqttPort, config.mqttsPort].filter((port) => port !== null && port !== 0);
+  mustHold(new Set(ports).size === ports.length, 'port, mqttPort and mqttsPort must differ');
+  const unknown = config.trustedProxies.filter((text) => parseNetwork(text) === null);
+  mustHold(
+    unknown.length === 0,
+    `trustedProxies: ${unknown.join(', ')} is neither an address nor a network (10.0.0.0/8)`,
+  );
+  mustHold(
+    !config.proxyProtocol || config.trustedProxies.length > 0,
+    'proxyProtocol needs trustedProxies: a header is believed from nobody else',
+  );
+  for (const key of ['denySubscribe', 'devicePublish', 'deviceSubscribe'] as const) {
+    const wrong = config[key].filter((filter) => !isTopicFilter(filter));
+    mustHold(
+      wrong.length === 0,
+      `${key}: ${wrong.join(', ')} is no topic filter: + stands alone in a level, # in the last`,
+    );
+  }
   mustHold(
     config.paths.length > 0 && config.paths.every((path) => path.startsWith('/')),
     'paths: at least one, and each begins with /',

@@ -57,6 +57,12 @@ export function count(
   return { kind: 'integer', schema: integer(...range), default: value, unit, text: help, reason };
 }
 
+/** Null: off. */
+export function optionalPort(...[help, reason]: Words): Option<z.ZodNullable<z.ZodNumber>> {
+  const schema = integer(0, 65_535).nullable();
+  return { kind: 'integer', schema, default: null, unit: '', text: help, reason };
+}
+
 export function duration(valueMs: number, minMs: number, ...[help, reason]: Words): Option<z.ZodNumber> {
   const schema = integer(minMs, LARGEST_TIMER_MS);
   return { kind: 'duration', schema, default: valueMs, unit: 'ms', text: help, reason };

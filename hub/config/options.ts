@@ -1,7 +1,8 @@
-import { bytes, choice, count, duration, flag, list, optionalText, text } from './option.ts';
+import { bytes, choice, count, duration, flag, list, optionalPort, optionalText, text } from './option.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
@@ -44,6 +45,23 @@ export const OPTIONS = {
     'how often tlsCert and tlsKey are looked at; changed ones are taken without closing a connection',
     'soon enough for a renewal, and two looks at a file cost nothing',
   ),
+  mqttPort: optionalPort(
+    'TCP port for MQTT without WebSocket (mqtt://), besides the one port; 0 takes a free one',
+    'off: the one port serves every protocol; this is for clients that cannot speak WebSocket',
+  ),
+  mqttsPort: optionalPort(
+    'TCP port for MQTT over TLS without WebSocket (mqtts://); uses tlsCert and tlsKey; 0 takes a free one',
+    'off, as mqttPort',
+  ),
+  trustedProxies: list(
+    [],
+    'addresses and networks (10.0.0.0/8) of proxies in front: their X-Forwarded-For tells the client’s address',
+    'empty: anybody can write that header',
+  ),
+  proxyProtocol: flag(
+    'expect a PROXY protocol version 2 header from trustedProxies on mqttPort and mqttsPort',
+    'off: a proxy must be told to send it',
+  ),
   maxDevices: count(
     'devices',
     100_000,
@@ -63,6 +81,21 @@ export const OPTIONS = {
     [0, 10_000_000],
     'most devices that may register by themselves in anonymous mode',
     'a stranger must not be able to fill the device table',
+  ),
+  denySubscribe: list(
+    [],
+    'filters that anonymous clients may not subscribe to, nor to anything narrower',
+    'empty: in anonymous mode everything is open',
+  ),
+  devicePublish: list(
+    [],
+    'topics that a device may publish on besides its own tree, as MQTT filters; {id} stands for its id',
+    'empty: a device that was broken into reaches nobody but itself',
+  ),
+  deviceSubscribe: list(
+    [],
+    'filters that a device may subscribe to besides its own tree; {id} stands for its id',
+    'empty, as devicePublish',
   ),
   allowedOrigins: list(
     [],
@@ -315,7 +348,7 @@ export const OPTIONS = {
   sessionExpiryMs: duration(
     24 * HOUR,
     0,
-    'how long the session of a client that asked to keep it (MQTT clean session 0) outlives its connection',
+    'the longest that a session is kept without a connection, whatever its client asks for; MQTT 3 clients with clean session 0 get it',
     'a day bridges a night without power',
   ),
   maxOfflineSessions: count(
@@ -325,14 +358,26 @@ export const OPTIONS = {
     'most kept sessions without a connection; the longest unused goes first',
     'each may hold limits.maxQueuedBytes',
   ),
+  maxQueuedBytesInAll: bytes(
+    GIB,
+    0,
+    'most bytes that wait for all sessions together, on disk or in memory; what comes past it is dropped and counted',
+    'ten thousand sessions with a hundred messages of a kilobyte each',
+  ),
+  queueFull: choice(
+    ['refuse_newest', 'drop_oldest'],
+    'refuse_newest',
+    "what is dropped when a session's queue is full: refuse_newest or drop_oldest",
+    'what a client finds after a long time is then in order and without holes, up to a point',
+  ),
   maxRetainedMessages: count(
     'messages',
     10_000,
     [0, 10_000_000],
-    'most retained messages',
-    'they live in memory for now',
+    'most retained messages of clients',
+    'all are held in memory, besides the disk',
   ),
-  maxRetainedBytes: bytes(64 * MIB, 0, 'most bytes of retained messages', 'they live in memory for now'),
+  maxRetainedBytes: bytes(64 * MIB, 0, 'most bytes of retained messages', 'as maxRetainedMessages'),
 
   // How long things are kept.
   retainConnectionsDays: count(
@@ -380,6 +425,12 @@ export const OPTIONS = {
   metricsNeedToken: flag(
     'ask for an API token on /metrics too',
     'off: scrapers rarely carry tokens, and the figures name no device',
+  ),
+  sysIntervalMs: duration(
+    10 * SECOND,
+    0,
+    'how often the figures under $SYS/broker/ are taken, and those that changed published; 0: there are no such topics',
+    'the pace of mosquitto, for which the dashboards that read them were made',
   ),
   logLevel: choice(
     ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],

@@ -43,7 +43,8 @@ export function faultOfRules(rules: TopicRules): string | null {
 function faultOfFilter(filter: string): string | null {
   if (!isTopicFilter(filter)) return 'is no topic filter: + stands alone in a level, # alone in the last one';
   if (!filter.isWellFormed()) return 'is no valid Unicode';
-  if (filter === '$share' || filter.startsWith('$share/')) return 'is a shared subscription, which is not served';
+  if (filter === '$share' || filter.startsWith('$share/'))
+    return 'is a shared subscription: give the filter behind the share name';
   if (Buffer.byteLength(filter) > MAX_FILTER_BYTES) return `is longer than ${MAX_FILTER_BYTES} bytes`;
   return levelCount(filter) > MAX_FILTER_LEVELS ? `has more than ${MAX_FILTER_LEVELS} levels` : null;
 }

@@ -1,5 +1,3 @@
-import type { Socket } from 'node:net';
-import type { WebSocket } from 'ws';
 import { closeReason, type CloseReason } from '#protocols/close-reasons.js';
 import { ProtocolError } from '#protocols/errors.js';
 import type { Principal } from '#protocols/principal.js';
@@ -12,6 +10,7 @@ import { Outbox, type OutboxLimits, type OutboxOwner, type OutboxSink } from './
 import type { ConnectionView } from './port.ts';
 import { MessageRate } from './rate.ts';
 import type { Services } from './services.ts';
+import type { Transport } from './transport.ts';
 import { Deadline } from './wheel.ts';
 
 /** Why a socket is not read: several may hold at once. */
@@ -19,8 +18,7 @@ export type PauseReason = 'identify' | 'backlog' | 'outbox' | 'rate' | 'shutdown
 
 export interface ConnectionParts {
   readonly id: string;
-  readonly webSocket: WebSocket;
-  readonly socket: Socket;
+  readonly transport: Transport;
   readonly address: string;
   readonly path: string;
   readonly name: string;
@@ -45,7 +43,7 @@ const UNSPEAKABLE: ReadonlySet<CloseReason> = new Set<CloseReason>([
 /** A close frame's reason has room for 123 bytes of UTF-8 (RFC 6455, 5.5). */
 const CLOSE_TEXT_BYTES = 123;
 
-/** One WebSocket: bytes in to the session, bytes out through the outbox, alive or not, paused or not, and one end. */
+/** One client: bytes in to the session, bytes out through the outbox, alive or not, paused or not, and one end. */
 export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink {
   readonly id: string;
   readonly address: string;
@@ -81,7 +79,8 @@ export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink 
     this.#lastByteMs = this.#connectedMs;
     const { clock, wheel, options, flusher } = services;
     this.#outbox = new Outbox(this, parts.subprotocol.framing, parts.outbox, flusher, this);
-    this.liveness = new Liveness(this, wheel, clock, options, parts.subprotocol.identifies, Math.random());
+    const pings = parts.transport.pings;
+    this.liveness = new Liveness(this, wheel, clock, options, parts.subprotocol.identifies, pings, Math.random());
     this.#host = new HubSession(this, services, parts.principal, parts.keyIds);
     const { id, name: subprotocol, principal } = parts;
     this.session = parts.subprotocol.open(this, this.#host, { connectionId: id, subprotocol, principal });
@@ -105,7 +104,7 @@ export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink 
     return this.#host.identity?.principal ?? null;
   }
 
-  // What the WebSocket brings.
+  // What the transport brings.
 
   /** Hot path. */
   received(data: Buffer, isText: boolean): void {
@@ -145,9 +144,10 @@ export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink 
     this.fail('internal_error', closeReason('internal_error').text, {});
   }
 
-  /** The WebSocket has ended, by whomever. */
-  gone(code: number): void {
-    this.#end(code === 1006 ? 'connection_lost' : 'client_closed', code === 1006 ? '' : `close code ${code}`);
+  /** The transport has ended, by whomever. `code` is a WebSocket's; null: a stream was closed by the peer. */
+  gone(code: number | null): void {
+    if (code === 1006) this.#end('connection_lost', '');
+    else this.#end('client_closed', code === null ? '' : `close code ${code}`);
   }
 
   /** ws found the frames wrong and closes by itself. */
@@ -159,6 +159,7 @@ export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink 
 
   send(unit: Uint8Array | string): void {
     if (!this.open) return;
+    this.#services.counters.unitsSent++;
     this.#outbox.send(unit);
     if (this.#outbox.congested) this.liveness.congested(true);
   }
@@ -176,15 +177,10 @@ export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink 
     // What the session has said so far goes out before the end is decided.
     this.#outbox.flush();
     if (!this.#end(reason, detail)) return;
-    const { webSocket } = this.#parts;
+    const { transport } = this.#parts;
     const { webSocketCode, text } = closeReason(reason);
-    if (UNSPEAKABLE.has(reason) || webSocketCode === 1006) {
-      webSocket.terminate();
-      return;
-    }
-    // A paused WebSocket never finishes its close.
-    if (webSocket.isPaused) webSocket.resume();
-    webSocket.close(webSocketCode, cut(detail === '' ? `${reason}: ${text}` : `${reason}: ${detail}`));
+    if (UNSPEAKABLE.has(reason) || webSocketCode === 1006) transport.terminate();
+    else transport.close(webSocketCode, cut(detail === '' ? `${reason}: ${text}` : `${reason}: ${detail}`));
   }
 
   // What the hub decides.
@@ -203,7 +199,7 @@ export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink 
   takenOver(): void {
     const paused = this.isPaused;
     this.fail('taken_over', closeReason('taken_over').text);
-    if (paused) this.#parts.webSocket.terminate();
+    if (paused) this.#parts.transport.terminate();
   }
 
   /** Did it identify itself with one of these tokens, by key id? */
@@ -227,7 +223,7 @@ export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink 
   pause(why: PauseReason): void {
     if (!this.open || this.#pauses?.includes(why) === true) return;
     if (this.#pauses === null) {
-      this.#parts.webSocket.pause();
+      this.#parts.transport.pause();
       this.liveness.paused();
       this.#pauses = [why];
     } else {
@@ -241,7 +237,7 @@ export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink 
     this.#pauses = left.length === 0 ? null : left;
     if (this.#pauses !== null || !this.open) return;
     this.liveness.resumed();
-    this.#parts.webSocket.resume();
+    this.#parts.transport.resume();
   }
 
   /** Called after each message that the session handed to the hub: the places where reading may have to wait. */
@@ -264,7 +260,7 @@ export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink 
     wheel.schedule(this.#withinRate, now + waitMs);
   }
 
-  countDropped(why: 'slow' | 'queue'): void {
+  countDropped(why: 'slow' | 'too_large' | 'expired'): void {
     this.#dropped++;
     increment(this.#services.counters.messagesDropped, why);
   }
@@ -272,11 +268,11 @@ export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink 
   // LivenessOwner.
 
   get bytesRead(): number {
-    return this.#parts.socket.bytesRead;
+    return this.#parts.transport.bytesRead;
   }
 
   ping(): void {
-    this.#parts.webSocket.ping();
+    this.#parts.transport.ping();
   }
 
   beat(): void {
@@ -301,33 +297,24 @@ export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink 
   }
 
   get bufferedBytes(): number {
-    return this.#parts.webSocket.bufferedAmount;
+    return this.#parts.transport.bufferedBytes;
   }
 
-  /** Hot path: the frames of a tick leave in one write of the socket. */
+  /** Hot path. */
   write(frames: (Uint8Array | string)[]): void {
-    const { webSocket, socket } = this.#parts;
-    if (webSocket.readyState !== webSocket.OPEN) return;
+    const drained = this.#outbox.congested ? (): void => this.#outbox.drained() : null;
+    if (!this.#parts.transport.write(frames, drained)) return;
     const { counters } = this.#services;
     const { family } = this.subprotocol;
     this.#messagesOut += frames.length;
     counters.messagesSent[family] = (counters.messagesSent[family] ?? 0) + frames.length;
+    for (const frame of frames) counters.bytesSent += frame.length;
     this.liveness.sent();
-    socket.cork();
-    const last = frames.length - 1;
-    for (let i = 0; i <= last; i++) {
-      const frame = frames[i]!;
-      counters.bytesSent += frame.length;
-      const options = { binary: typeof frame !== 'string' };
-      if (i === last && this.#outbox.congested) webSocket.send(frame, options, () => this.#outbox.drained());
-      else webSocket.send(frame, options);
-    }
-    socket.uncork();
   }
 
   view(): ConnectionView {
     const identity = this.#host.identity;
-    const { socket, name, path } = this.#parts;
+    const { transport, name, path } = this.#parts;
     return {
       id: this.id,
       principal: identity?.principal ?? null,
@@ -340,10 +327,10 @@ export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink 
       lastByteMs: this.#lastByteMs,
       messagesIn: this.#messagesIn,
       messagesOut: this.#messagesOut,
-      bytesIn: socket.bytesRead,
-      bytesOut: socket.bytesWritten,
+      bytesIn: transport.bytesRead,
+      bytesOut: transport.bytesWritten,
       queuedBytes: this.queuedBytes,
-      dropped: this.#dropped,
+      dropped: this.#dropped + this.#host.droppedByQueue,
       paused: this.isPaused,
       description: this.description,
     };

@@ -33,6 +33,11 @@ export class Connections {
     return this.#byId.values();
   }
 
+  /** Clients that have identified themselves: devices, and applications by client id. */
+  get clients(): number {
+    return this.#holders.size;
+  }
+
   get size(): number {
     return this.#byId.size;
   }

@@ -18,6 +18,8 @@ import type { ConnectionView, Gateway, RefusalCode, RefusedHandshake } from './p
 import { refuse, REFUSAL_STATUS } from './refusal.ts';
 import { RefusedLog } from './refused.ts';
 import type { Services } from './services.ts';
+import { StreamTransport, WebSocketTransport, type Transport } from './transport.ts';
+import { TrustedProxies } from './trusted-proxies.ts';
 
 /** How long a closing handshake may take before the socket is cut. */
 const CLOSE_TIMEOUT_MS = 3000;
@@ -34,9 +36,10 @@ interface Attached extends WebSocket {
   [CONNECTION]?: Connection;
 }
 
-/** Everything that an upgrade needs once it was found sound. */
+/** Who comes, once the handshake was found sound. */
 interface Admitted {
-  readonly handshake: Handshake;
+  readonly address: string;
+  readonly path: string;
   readonly name: string;
   readonly subprotocol: Subprotocol;
   readonly principal: Principal | null;
@@ -54,7 +57,8 @@ export class WebSocketGateway implements Gateway {
   readonly #echoServer: WebSocketServer;
   readonly #outbox: OutboxLimits;
   readonly #echoOutbox: OutboxLimits;
-  readonly #sockets = new Set<WebSocket>();
+  readonly #proxies: TrustedProxies;
+  readonly #transports = new Set<Transport>();
   #nextId = 0;
   #accepting = true;
 
@@ -63,6 +67,7 @@ export class WebSocketGateway implements Gateway {
     this.#gate = gate;
     const { options, clock } = services;
     this.#served = registry({ echo: options.enableEcho });
+    this.#proxies = new TrustedProxies(options.trustedProxies);
     this.#admission = new Admission(options);
     this.#refused = new RefusedLog(clock, options.refusedHandshakesKept);
     this.#server = webSocketServer(options.maxWebSocketMessageBytes, options.perMessageDeflate);
@@ -70,7 +75,7 @@ export class WebSocketGateway implements Gateway {
     for (const server of [this.#server, this.#echoServer]) {
       // Version, key or method wrong: found by ws, answered and counted like every other refusal.
       server.on('wsClientError', (error: Error, socket: Duplex, request: IncomingMessage) => {
-        this.#refuse(socket, readHandshake(request), { code: 'not_websocket', detail: error.message });
+        this.#refuse(socket, readHandshake(request, this.#proxies), { code: 'not_websocket', detail: error.message });
       });
     }
     const { outboxHighWaterBytes: highWaterBytes, outboxLowWaterBytes, outboxMaxBytes: maxBytes } = options;
@@ -83,7 +88,7 @@ export class WebSocketGateway implements Gateway {
   /** The `upgrade` event of the HTTP server. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy());
-    const handshake = readHandshake(request);
+    const handshake = readHandshake(request, this.#proxies);
     const admitted = this.#decide(request, handshake);
     if ('code' in admitted) {
       this.#refuse(socket, handshake, admitted);
@@ -93,7 +98,38 @@ export class WebSocketGateway implements Gateway {
     chosen[PROTOCOL] = admitted.name;
     const server = admitted.subprotocol.family === 'echo' ? this.#echoServer : this.#server;
     // ws looks at the rest of the handshake (version, key) and answers 4xx by itself.
-    server.handleUpgrade(request, socket, head, (webSocket) => this.#begin(webSocket, socket, admitted));
+    server.handleUpgrade(request, socket, head, (webSocket) => {
+      // Node's HTTP server hands over the TCP or TLS socket itself.
+      const transport = new WebSocketTransport(webSocket, socket as unknown as Socket);
+      const connection = this.#begin(transport, admitted);
+      (webSocket as Attached)[CONNECTION] = connection;
+      webSocket.on('message', onMessage);
+      webSocket.on('pong', onPong);
+      webSocket.on('error', onError);
+      webSocket.on('close', (code: number) => this.#gone(connection, transport, code));
+    });
+  }
+
+  /** A stream that speaks one protocol from its first byte. `address`: of the client, behind a proxy too. */
+  stream(socket: Socket, address: string, subprotocol: Subprotocol, path: string): void {
+    const code = this.#accepting ? this.#admission.check(address) : 'shutting_down';
+    if (code !== null) {
+      this.refuseStream(address, path, code, 'try again later');
+      socket.destroy();
+      return;
+    }
+    const transport = new StreamTransport(socket);
+    const name = subprotocol.names[0]!;
+    const connection = this.#begin(transport, { address, path, name, subprotocol, principal: null, keyIds: [] });
+    // MQTT's own keep-alive finds a dead client that has one; the kernel's finds the others.
+    socket.setKeepAlive(true, this.#services.options.pingIntervalMs);
+    socket.on('data', (data: Buffer) => connection.received(data, false));
+    socket.on('close', (failed: boolean) => this.#gone(connection, transport, failed ? 1006 : null));
+  }
+
+  /** A stream that was not let in: counted and listed like a refused handshake. */
+  refuseStream(address: string, path: string, code: RefusalCode, detail: string): void {
+    this.#noteRefusal({ address, path, offered: null, userAgent: null }, code, detail);
   }
 
   /** From now on upgrades get 503. */
@@ -121,8 +157,8 @@ export class WebSocketGateway implements Gateway {
     }
     await until(() => router.backlog === 0);
     for (const connection of [...connections.all()]) connection.fail(reason, detail);
-    await until(() => this.#sockets.size === 0);
-    for (const webSocket of this.#sockets) webSocket.terminate();
+    await until(() => this.#transports.size === 0);
+    for (const transport of this.#transports) transport.terminate();
   }
 
   connections(query: { after: string | null; limit: number }): {
@@ -202,44 +238,43 @@ export class WebSocketGateway implements Gateway {
     const negotiated = negotiate(handshake.offered ?? undefined, this.#served, policy);
     if (!negotiated.ok) return negotiated;
     const { name, subprotocol } = negotiated;
-    return { handshake, name, subprotocol, principal, keyIds: handshake.tokens.flatMap((t) => keyIdOf(t) ?? []) };
+    const { address, path } = handshake;
+    const keyIds = handshake.tokens.flatMap((token) => keyIdOf(token) ?? []);
+    return { address, path, name, subprotocol, principal, keyIds };
   }
 
   #refuse(socket: Duplex, handshake: Handshake, refusal: { code: RefusalCode; detail: string }): void {
     const { code, detail } = refusal;
-    const { counters, log } = this.#services;
-    const { address, path, offered, userAgent } = handshake;
-    const status = REFUSAL_STATUS[code];
-    increment(counters.handshakesRefused, code);
-    this.#refused.add({ address, path, offered, userAgent, code, status, detail });
-    log.info({ address, path, offered: offered?.slice(0, 256), code, status }, 'handshake refused');
+    const { offered } = handshake;
+    this.#noteRefusal(handshake, code, detail);
     const names = offered?.split(',').map((name) => name.trim().slice(0, 128)) ?? [];
     refuse(socket, { code, detail, offered: names.slice(0, 32), served: [...this.#served.keys()] });
   }
 
-  #begin(webSocket: WebSocket, stream: Duplex, admitted: Admitted): void {
-    // Node's HTTP server hands over the TCP or TLS socket itself.
-    const socket = stream as unknown as Socket;
-    const { handshake, name, subprotocol, principal, keyIds } = admitted;
-    const { address, path } = handshake;
+  #noteRefusal(
+    { address, path, offered, userAgent }: Pick<Handshake, 'address' | 'path' | 'offered' | 'userAgent'>,
+    code: RefusalCode,
+    detail: string,
+  ): void {
+    const { counters, log } = this.#services;
+    const status = REFUSAL_STATUS[code];
+    increment(counters.handshakesRefused, code);
+    this.#refused.add({ address, path, offered, userAgent, code, status, detail });
+    log.info({ address, path, offered: offered?.slice(0, 256), code, status }, 'handshake refused');
+  }
+
+  #begin(transport: Transport, admitted: Admitted): Connection {
+    const { address, path, name, subprotocol } = admitted;
     const { counters, connections, log } = this.#services;
-    const echo = subprotocol.family === 'echo';
-    // Acknowledgements are small and awaited.
-    socket.setNoDelay(true);
+    const outbox = subprotocol.family === 'echo' ? this.#echoOutbox : this.#outbox;
     this.#admission.enter(address);
-    this.#sockets.add(webSocket);
+    this.#transports.add(transport);
     const connection = new Connection(
       {
+        ...admitted,
         id: (++this.#nextId).toString(36),
-        webSocket,
-        socket,
-        address,
-        path,
-        name,
-        subprotocol,
-        principal,
-        keyIds,
-        outbox: echo ? this.#echoOutbox : this.#outbox,
+        transport,
+        outbox,
         gate: this.#gate,
         onEnd: (ended) => {
           connections.remove(ended);
@@ -252,15 +287,14 @@ export class WebSocketGateway implements Gateway {
     connections.add(connection);
     if (!subprotocol.identifies) connection.identified();
     increment(counters.connectionsOpened, subprotocol.family);
-    log.debug({ connection: connection.id, address, path, subprotocol: name, offered: handshake.offered }, 'connected');
-    (webSocket as Attached)[CONNECTION] = connection;
-    webSocket.on('message', onMessage);
-    webSocket.on('pong', onPong);
-    webSocket.on('error', onError);
-    webSocket.on('close', (code: number) => {
-      this.#sockets.delete(webSocket);
-      connection.gone(code);
-    });
+    log.debug({ connection: connection.id, address, path, subprotocol: name }, 'connected');
+    return connection;
+  }
+
+  /** `code`: of the WebSocket's close; null: the stream was closed by the peer. */
+  #gone(connection: Connection, transport: Transport, code: number | null): void {
+    this.#transports.delete(transport);
+    connection.gone(code);
   }
 }
 

@@ -2,10 +2,12 @@ import type { IncomingMessage } from 'node:http';
 import type { Principal } from '#protocols/principal.js';
 import type { Identity } from '#hub/fleet/identity.js';
 import type { RefusalCode } from './port.ts';
+import { plainAddress, type TrustedProxies } from './trusted-proxies.ts';
 
 /** What an upgrade request says, before anything is decided. */
 export interface Handshake {
   readonly path: string;
+  /** Of the client, as far as trusted proxies tell it. */
   readonly address: string;
   readonly offered: string | null;
   readonly origin: string | null;
@@ -20,7 +22,7 @@ export interface Handshake {
 /** What stands before the path when a request names the whole address, as through a proxy (RFC 6455, 4.2.1). */
 const ABSOLUTE = /^https?:\/\/[^/?]*/i;
 
-export function readHandshake(request: IncomingMessage): Handshake {
+export function readHandshake(request: IncomingMessage, proxies: TrustedProxies): Handshake {
   const url = (request.url ?? '').replace(ABSOLUTE, '');
   const cut = url.indexOf('?');
   const path = cut < 0 ? url : url.slice(0, cut);
@@ -31,7 +33,7 @@ export function readHandshake(request: IncomingMessage): Handshake {
   if (token !== null) tokens.push(token);
   return {
     path: path === '' ? '/' : path,
-    address: addressOf(request),
+    address: addressOf(request, proxies),
     offered: request.headers['sec-websocket-protocol'] ?? null,
     origin: request.headers.origin ?? null,
     host: request.headers.host ?? null,
@@ -41,10 +43,9 @@ export function readHandshake(request: IncomingMessage): Handshake {
   };
 }
 
-/** IPv4 in IPv6 form is the same address. */
-function addressOf(request: IncomingMessage): string {
-  const address = request.socket.remoteAddress ?? 'unknown';
-  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address;
+function addressOf(request: IncomingMessage, proxies: TrustedProxies): string {
+  const peer = plainAddress(request.socket.remoteAddress);
+  return proxies.clientOf(peer, request.headers['x-forwarded-for']);
 }
 
 /** RFC 6750 Bearer, RFC 7617 Basic (the token is the password; the user name is a label). */

@@ -1,23 +1,17 @@
+import { randomUUID } from 'node:crypto';
 import type { CloseReason } from '#protocols/close-reasons.js';
-import { PayloadError, REJECT_CODES, type RejectCode } from '#protocols/errors.js';
+import { REJECT_CODES, type RejectCode } from '#protocols/errors.js';
 import type { ProtocolLimits } from '#protocols/limits.js';
-import type { Command, CommandProgress, Subscription } from '#protocols/message.js';
+import type { Command, CommandProgress, Delivery, Subscription } from '#protocols/message.js';
 import type { Pending } from '#protocols/outcome.js';
 import type { Principal } from '#protocols/principal.js';
 import type { Reading, StreamPosition } from '#protocols/reading.js';
-import type {
-  DeviceSession,
-  Grant,
-  Identification,
-  Identified,
-  PublishRequest,
-  SessionHost,
-} from '#protocols/subprotocol.js';
+import type { Grant, Identification, Identified, PublishRequest, SessionHost, Will } from '#protocols/subprotocol.js';
 import { levelCount, resolveMe } from '#protocols/topics.js';
-import { maySubscribe } from '#hub/fleet/access.js';
 import type { CommandSink } from '#hub/fleet/commands.js';
 import type { TopicRules } from '#hub/fleet/scopes.js';
-import { sessionKey } from '#hub/router/sessions.js';
+import { sessionKey } from '#hub/sessions/key.js';
+import type { Holder, Session } from '#hub/sessions/session.js';
 import type { Connection } from './connection.ts';
 import { Inbound } from './inbound.ts';
 import type { Services } from './services.ts';
@@ -34,7 +28,7 @@ export interface Identity {
 }
 
 /** What one connection's session asks of the hub. See `SessionHost`. */
-export class HubSession implements SessionHost, CommandSink {
+export class HubSession implements SessionHost, CommandSink, Holder {
   readonly #connection: Connection;
   readonly #services: Services;
   readonly #handshakePrincipal: Principal | null;
@@ -43,7 +37,12 @@ export class HubSession implements SessionHost, CommandSink {
   #asked = false;
   #identity: Identity | null = null;
   #inbound: Inbound | null = null;
+  #kept: Session | null = null;
   #attached = false;
+  /** What its session's queue had dropped before this connection. */
+  #droppedBefore = 0;
+  /** Something that was written has to be on disk before the client is told who it is. */
+  #mustWait = false;
 
   constructor(
     connection: Connection,
@@ -87,11 +86,10 @@ export class HubSession implements SessionHost, CommandSink {
   }
 
   ready(): void {
-    const identity = this.#mustBeKnown();
+    const { principal } = this.#mustBeKnown();
     const { sessions, commands } = this.#services;
-    const { principal, key } = identity;
     this.#attached = true;
-    sessions.attach(key, this.#session, principal.kind === 'device' ? principal.id : null);
+    sessions.attach(this.#session, this);
     if (principal.kind === 'device') {
       commands.attach(principal.id, this);
       commands.offer(principal.id);
@@ -99,19 +97,16 @@ export class HubSession implements SessionHost, CommandSink {
   }
 
   publish(request: PublishRequest, pending: Pending, position?: StreamPosition): void {
-    this.#known().publish(request, pending, position);
+    this.#services.counters.publishesReceived++;
+    const { receipt } = request;
+    if (receipt === undefined) this.#known().publish(request, pending, position);
+    else this.#known().publishOnce(request, receipt, this.#session, pending);
     this.#connection.accepted();
   }
 
   ingest(readings: readonly Reading[], pending: Pending, position?: StreamPosition): void {
-    try {
-      this.#known().ingest(readings, pending, position);
-    } catch (error) {
-      if (!(error instanceof PayloadError)) throw error;
-      // Too many series: the message is kept as JSON, since its bytes were read already.
-      const payload = Buffer.from(JSON.stringify(readings));
-      this.reject(payload, error.code, error.message, pending, position);
-    }
+    this.#services.counters.publishesReceived++;
+    this.#known().ingest(readings, pending, position);
     this.#connection.accepted();
   }
 
@@ -121,6 +116,7 @@ export class HubSession implements SessionHost, CommandSink {
   }
 
   event(name: string, value: unknown, pending: Pending, position?: StreamPosition): void {
+    this.#services.counters.publishesReceived++;
     this.#known().event(name, value, pending, position);
     this.#connection.accepted();
   }
@@ -148,26 +144,51 @@ export class HubSession implements SessionHost, CommandSink {
       .catch((error: unknown) => this.#connection.fault(error));
   }
 
-  subscribe(requests: readonly Subscription[]): readonly Grant[] {
-    const { principal, key, rules } = this.#mustBeKnown();
-    const { sessions, limits } = this.#services;
-    return requests.map((subscription): Grant => {
-      const filter = principal.kind === 'device' ? resolveMe(subscription.filter, principal.id) : subscription.filter;
-      if (!maySubscribe(principal, filter, rules)) return { ok: false, reason: 'not_authorized' };
-      if (levelCount(filter) > limits.maxTopicLevels) return { ok: false, reason: 'limit' };
-      sessions.subscribe(key, subscription);
-      return { ok: true, qos: subscription.qos };
-    });
+  subscribe(requests: readonly Subscription[], done: (grants: readonly Grant[]) => void): void {
+    const grants = requests.map((subscription) => this.#grant(subscription));
+    this.#whenKept(() => done(grants));
   }
 
-  subscribed(subscriptions: readonly Subscription[]): void {
-    const { principal, key } = this.#mustBeKnown();
-    this.#services.sessions.subscribed(key, subscriptions);
+  subscribed(withRetained: readonly Subscription[]): void {
+    const { principal } = this.#mustBeKnown();
+    this.#services.sessions.subscribed(this.#session, withRetained);
     if (principal.kind === 'device') this.#services.commands.offer(principal.id);
   }
 
-  unsubscribe(id: string): boolean {
-    return this.#services.sessions.unsubscribe(this.#mustBeKnown().key, id);
+  unsubscribe(ids: readonly string[], done: (existed: readonly boolean[]) => void): void {
+    const existed = ids.map((id) => this.#session.unsubscribe(id));
+    this.#whenKept(() => done(existed));
+  }
+
+  readyForMessages(): void {
+    this.#session.queue.pump();
+  }
+
+  acknowledged(delivery: Delivery): void {
+    this.#session.queue.acknowledged(delivery);
+  }
+
+  released(delivery: Delivery, done: () => void): void {
+    this.#session.queue.released(delivery, this.#inTime(done));
+  }
+
+  forgetReceipt(packetId: number, done: () => void): void {
+    this.#session.forgetReceipt(packetId, this.#inTime(done));
+  }
+
+  discardWill(): void {
+    this.#services.wills.withdraw(this.#mustBeKnown().key);
+  }
+
+  changeExpiry(expiryS: number): void {
+    this.#services.sessions.changeExpiry(this.#session, expiryS);
+  }
+
+  get inboundWindow(): number {
+    const { telemetry, limits } = this.#services;
+    const { high, low } = telemetry.backlog;
+    const times = high ? 1 : low ? FREE_WINDOW : FILLING_WINDOW;
+    return Math.min(65_535, limits.maxInFlight * times);
   }
 
   readyForCommands(): void {
@@ -176,6 +197,7 @@ export class HubSession implements SessionHost, CommandSink {
   }
 
   heard(): void {
+    this.#services.counters.unitsReceived++;
     this.#connection.liveness.heard();
   }
 
@@ -183,18 +205,34 @@ export class HubSession implements SessionHost, CommandSink {
     this.#connection.liveness.agree(rule);
   }
 
-  dropped(why: 'slow' | 'queue'): void {
+  dropped(why: 'slow' | 'too_large' | 'expired'): void {
     this.#connection.countDropped(why);
   }
 
   /** From the command desk. */
   deliver(command: Command): boolean {
-    return this.#connection.open && this.#session.deliver(command);
+    return this.#connection.open && this.#connection.session.deliver(command);
+  }
+
+  /** From the session's queue. A fault of ours ends this connection; the message stays where it is. */
+  forward(delivery: Delivery): boolean {
+    if (!this.#connection.open) return false;
+    try {
+      return this.#connection.session.forward(delivery);
+    } catch (error) {
+      this.#connection.fault(error);
+      return false;
+    }
   }
 
   /** Key ids of the tokens that were shown. */
   get keyIds(): readonly string[] {
     return this.#keyIds;
+  }
+
+  /** Messages that the session's queue had to drop since this connection began. */
+  get droppedByQueue(): number {
+    return this.#kept === null ? 0 : this.#kept.queue.dropped - this.#droppedBefore;
   }
 
   /** Why this client would not be let in now; null: it would. */
@@ -204,10 +242,10 @@ export class HubSession implements SessionHost, CommandSink {
     return this.#services.identity.stillValid(this.#keyIds) ? null : 'bad_credentials';
   }
 
-  /** The connection is over: the session says its last (a will), then lets go of everything here. */
+  /** The connection is over: the session says its last, then lets go of everything here. */
   finish(reason: CloseReason, detail: string): void {
     try {
-      this.#session.closed(reason);
+      this.#connection.session.closed(reason);
     } finally {
       this.#letGo(reason, detail);
     }
@@ -216,24 +254,51 @@ export class HubSession implements SessionHost, CommandSink {
   #letGo(reason: CloseReason, detail: string): void {
     const identity = this.#identity;
     if (identity === null) return;
-    const { principal, key, epoch } = identity;
+    const { principal, epoch } = identity;
     const { commands, sessions, presence } = this.#services;
-    const device = principal.kind === 'device' ? principal.id : null;
-    // One that ended before it was ready lets go in the same way.
-    if (!this.#attached) sessions.attach(key, this.#session, device);
-    sessions.detach(key, this.#session);
-    if (device === null) return;
-    commands.detach(device, this);
-    presence.end(device, epoch, reason, detail);
+    sessions.release(this.#session, this);
+    if (principal.kind !== 'device') return;
+    commands.detach(principal.id, this);
+    presence.end(principal.id, epoch, reason, detail);
   }
 
-  get #session(): DeviceSession {
-    return this.#connection.session;
+  get #session(): Session {
+    if (this.#kept === null) throw new Error('the session is not identified');
+    return this.#kept;
+  }
+
+  #grant(subscription: Subscription): Grant {
+    const { principal, rules } = this.#mustBeKnown();
+    const { limits, access } = this.#services;
+    const session = this.#session;
+    const filter = session.realFilter(subscription);
+    if (!access.subscribe(principal, filter, rules).allowed) return { ok: false, reason: 'not_authorized' };
+    if (levelCount(filter) > limits.maxTopicLevels) return { ok: false, reason: 'limit' };
+    const { subscriptions } = session.state;
+    const existed = subscriptions.has(subscription.id);
+    if (!existed && subscriptions.size >= limits.maxSubscriptions) return { ok: false, reason: 'limit' };
+    session.subscribe(subscription);
+    return { ok: true, qos: subscription.qos, existed };
+  }
+
+  /** Runs `done` when what the session wrote is on disk; at once, where nothing of it is kept there. */
+  #whenKept(done: () => void): void {
+    if (this.#session.lasts) this.#services.journal.afterCommit(this.#inTime(done));
+    else done();
+  }
+
+  /** For answers that come later: not to a connection that has ended. */
+  #inTime(done: () => void): () => void {
+    return () => {
+      if (this.#connection.open) this.#connection.run(done);
+    };
   }
 
   async #resolve(request: Identification): Promise<Identified> {
     const { identity, devices, options, presence, telemetry } = this.#services;
-    const named = identity.resolve(this.#handshakePrincipal, request.credentials, request.clientId);
+    const clientId = request.clientId ?? assignedClientId(request.expiryS, this.#connection.id);
+    const known = request.clientId ?? (request.expiryS > 0 ? clientId : null);
+    const named = identity.resolve(this.#handshakePrincipal, request.credentials, known);
     if (!named.ok) return named;
     const { principal } = named;
     this.#keyIds = [...this.#keyIds, ...identity.keyIdsOf(request.credentials)];
@@ -242,11 +307,11 @@ export class HubSession implements SessionHost, CommandSink {
     if (!identity.allows(principal, this.#connection.subprotocol.family)) {
       return { ok: false, reason: 'protocol_not_allowed' };
     }
-    const clientId = request.clientId ?? `auto-${this.#connection.id}`;
     this.#connection.description = request.description;
-    if (principal.kind === 'application') return this.#enter(request, principal, clientId, 0);
-    // Its epoch could not be committed: better told at once than kept waiting with everybody else who comes.
-    if (!telemetry.health.writable) return { ok: false, reason: 'store_unavailable' };
+    // What it wants written could not be: better told at once than kept waiting with everybody else who comes.
+    const writes = principal.kind === 'device' || request.expiryS > 0 || request.will !== null;
+    if (writes && !telemetry.health.writable) return { ok: false, reason: 'store_unavailable' };
+    if (principal.kind === 'application') return this.#onDisk(this.#enter(request, principal, clientId, 0));
 
     if (principal.anonymous && options.allowAnonymous && !(await devices.register(principal.id))) {
       return { ok: false, reason: 'registration_limit' };
@@ -255,7 +320,7 @@ export class HubSession implements SessionHost, CommandSink {
     if (barred !== null) return { ok: false, reason: barred };
     const { subprotocol, address } = this.#connection;
     const epoch = await presence.open(principal.id, subprotocol.family, address, clientId);
-    return this.#enterWithEpoch(request, principal, clientId, epoch);
+    return this.#onDisk(this.#enterWithEpoch(request, principal, clientId, epoch));
   }
 
   /** With nothing awaited between this look and `#enter`: epochs come in order, and so must what they change. */
@@ -291,32 +356,57 @@ export class HubSession implements SessionHost, CommandSink {
   /** Everything that must happen in one step: the older connection goes, this one counts. */
   #enter(request: Identification, principal: Principal, clientId: string, epoch: number): Identified {
     if (!this.#connection.open) return { ok: false, reason: 'connection_lost' };
-    const { identity, presence, connections } = this.#services;
+    const { identity, presence, connections, sessions } = this.#services;
+    const { refusesSingly, cleanStart, expiryS, will } = request;
+    const protocol = this.#connection.subprotocol.family;
     const key = sessionKey(principal, clientId);
     const holder = principal.kind === 'device' ? holderOf(principal.id) : key;
     connections.holderOf(holder)?.takenOver();
     const rules = identity.rulesOf(principal);
-    const { state, resumed } = this.#openSession(principal, rules, key, request.persistent);
+    const accept = (kept: Iterable<Subscription>): boolean => this.#mayKeep(principal, rules, kept);
+    const opened = sessions.open({ principal, clientId, protocol, cleanStart, expiryS, holder: this, accept });
+    const { session, resumed } = opened;
+    this.#kept = session;
+    this.#droppedBefore = session.queue.dropped;
+    this.#mustWait = opened.wrote;
     this.#identity = { principal, clientId, key, epoch, rules };
     const connection = this.#connection;
-    this.#inbound = new Inbound(this.#services.inbound, principal, rules, connection.subprotocol.family, (piece) =>
-      connection.run(piece),
-    );
+    const sender = { principal, rules, protocol, origin: key, refusesSingly };
+    this.#inbound = new Inbound(this.#services.inbound, sender, (piece) => connection.run(piece));
+    if (will !== null) this.#keepWill(will);
     connections.hold(holder, this.#connection);
-    if (principal.kind === 'device') presence.begin(principal.id, epoch, this.#connection.subprotocol.family);
+    if (principal.kind === 'device') presence.begin(principal.id, epoch, protocol);
     this.#connection.identified();
-    return { ok: true, principal, clientId, state, resumed, epoch };
+    return { ok: true, principal, clientId, state: session.state, resumed, epoch, expiryS: session.expiryS };
   }
 
-  /** A kept session goes whole when its token does not allow all of its subscriptions (another token of the same application made it). */
-  #openSession(principal: Principal, rules: TopicRules | null, key: string, persistent: boolean): Opened {
-    const { sessions } = this.#services;
-    const opened = sessions.open(key, persistent);
-    if (rules === null) return opened;
-    const kept = [...opened.state.subscriptions.values()];
-    if (kept.every(({ filter }) => maySubscribe(principal, filter, rules))) return opened;
-    sessions.open(key, false);
-    return sessions.open(key, persistent);
+  /** A kept session goes whole when not all of its subscriptions are allowed now: another token of the same application made it, or the policy has changed. */
+  #mayKeep(principal: Principal, rules: TopicRules | null, kept: Iterable<Subscription>): boolean {
+    const { access } = this.#services;
+    for (const { filter } of kept) {
+      const real = principal.kind === 'device' ? resolveMe(filter, principal.id) : filter;
+      if (!access.subscribe(principal, real, rules).allowed) return false;
+    }
+    return true;
+  }
+
+  /** What an application may not publish is not kept for later, when its rules are not at hand. A device's stands in its rejected list then. */
+  #keepWill(will: Will): void {
+    const { principal, rules, key } = this.#mustBeKnown();
+    const { access, wills, log } = this.#services;
+    const { topic } = will.request;
+    if (principal.kind === 'application' && !access.publish(principal, topic, rules).allowed) {
+      log.warn({ connection: this.#connection.id, topic }, 'a will on a topic that its client may not use is ignored');
+      return;
+    }
+    this.#mustWait = true;
+    wills.put({ key, principal, protocol: this.#connection.subprotocol.family, will });
+  }
+
+  /** The client is told when what its session and its will are is on disk: until then a crash would take it back. */
+  #onDisk(identified: Identified): Identified | Promise<Identified> {
+    if (!identified.ok || !this.#mustWait) return identified;
+    return new Promise((resolve) => this.#services.sessions.onDisk(this.#session, () => resolve(identified)));
   }
 
   #known(): Inbound {
@@ -330,9 +420,22 @@ export class HubSession implements SessionHost, CommandSink {
   }
 }
 
-type Opened = ReturnType<Services['sessions']['open']>;
+/**
+ * The inbound window in windows of the other direction, while the store's backlog is low, and while it is between its marks. Wide, as long as nothing
+ * lags: widespread clients (MQTT.js) do not look at it, and would be cut off in the middle of a burst.
+ */
+const FREE_WINDOW = 16;
+const FILLING_WINDOW = 4;
 
 /** The place of a device's one connection, see `Connections.hold`. */
 function holderOf(device: string): string {
   return `device:${device}`;
+}
+
+/**
+ * For a client that gave none. One whose session lasts may come back under it, after a restart too, so it is never given
+ * twice [MQTT-3.2.2-16]; with `~` in it, it never names a device.
+ */
+function assignedClientId(expiryS: number, connection: string): string {
+  return expiryS > 0 ? `auto~${randomUUID()}` : `auto~${connection}`;
 }

@@ -1,28 +1,29 @@
 import { PayloadError, ProtocolError, REJECT_CODES, type RejectCode } from '#protocols/errors.js';
 import type { ProtocolLimits } from '#protocols/limits.js';
 import type { CommandProgress, RoutedMessage } from '#protocols/message.js';
-import { ROUTED, STORED, type Outcome, type Pending } from '#protocols/outcome.js';
+import { ABANDONED, NOBODY, ROUTED, STORED, type Outcome, type Pending } from '#protocols/outcome.js';
 import { decoderFor } from '#protocols/payload/index.js';
 import type { Principal } from '#protocols/principal.js';
 import type { Reading, StreamPosition } from '#protocols/reading.js';
 import type { PublishRequest } from '#protocols/subprotocol.js';
-import { resolveMe, topicMeaning, type TopicMeaning } from '#protocols/topics.js';
 import type { Clock } from '#hub/clock.js';
-import { mayUseFreeTopics, mayWriteDevice, rulesAllow } from '#hub/fleet/access.js';
+import type { TopicAccess } from '#hub/fleet/access.js';
 import type { CommandDesk } from '#hub/fleet/commands.js';
 import type { DeviceLookup } from '#hub/fleet/identity.js';
 import type { TopicRules } from '#hub/fleet/scopes.js';
-import type { Router } from '#hub/router/port.js';
+import { ReceiptPending, type Session } from '#hub/sessions/session.js';
 import { StoreError } from '#hub/store/port.js';
 import type { Telemetry } from '#hub/telemetry/port.js';
+import { asMessages, Copies, jsonMessage, type CopyServices } from './copies.ts';
+import { Routes, type Route } from './routes.ts';
 
-export interface InboundServices {
+export interface InboundServices extends CopyServices {
   readonly clock: Clock;
   readonly limits: ProtocolLimits;
   readonly devices: DeviceLookup;
   readonly telemetry: Telemetry;
   readonly commands: CommandDesk;
-  readonly router: Router;
+  readonly access: TopicAccess;
   readonly largeIntegers: 'refuse' | 'round';
   readonly keep: {
     readonly rejectedPerDevice: number;
@@ -35,16 +36,21 @@ export interface InboundServices {
   readonly notRetained: () => void;
 }
 
-/** A topic name as this client's messages on it are treated. */
-interface Route {
-  readonly written: string;
-  readonly topic: string;
-  readonly meaning: TopicMeaning;
-  /** Whose readings, events or results they are; null on free and reserved topics. */
-  readonly device: string | null;
-  /** Why such a message is not taken, or null. */
-  readonly refused: RejectCode | null;
+/** Whose messages they are. */
+export interface Sender {
+  readonly principal: Principal;
+  /** Of an application's token; null: none. */
+  readonly rules: TopicRules | null;
+  /** Protocol family. */
+  readonly protocol: string;
+  /** Key of the session, for `noLocal`. */
+  readonly origin: string;
+  /** The protocol can refuse one message and go on. */
+  readonly refusesSingly: boolean;
 }
+
+/** Writes into the batch that the message is written to, what must be on disk with it. */
+type Along = () => void;
 
 /**
  * What a client's messages mean: readings, events, results, or messages of its own. One for each connection, the same
@@ -52,71 +58,58 @@ interface Route {
  */
 export class Inbound {
   readonly #services: InboundServices;
-  readonly #principal: Principal;
-  readonly #rules: TopicRules | null;
-  readonly #protocol: string;
+  readonly #sender: Sender;
   readonly #run: (piece: () => void) => void;
-  /** Devices publish on one topic, mostly. */
-  #route: Route | null = null;
+  readonly #routes: Routes;
+  readonly #copies: Copies;
 
   /** `run`: for what happens after the call that caused it; what the piece throws ends the connection and nothing else. */
-  constructor(
-    services: InboundServices,
-    principal: Principal,
-    rules: TopicRules | null,
-    protocol: string,
-    run: (piece: () => void) => void,
-  ) {
+  constructor(services: InboundServices, sender: Sender, run: (piece: () => void) => void) {
     this.#services = services;
-    this.#principal = principal;
-    this.#rules = rules;
-    this.#protocol = protocol;
+    this.#sender = sender;
     this.#run = run;
+    this.#routes = new Routes(sender.principal, sender.rules, services.access, services.devices);
+    this.#copies = new Copies(services);
   }
 
   /** Hot path. */
   publish(request: PublishRequest, pending: Pending, position: StreamPosition | undefined): void {
-    const route = this.#routeOf(request.topic);
-    if (route.refused !== null) {
-      this.#reject(route, request, route.refused, REJECT_CODES[route.refused], pending, position);
-      return;
-    }
-    switch (route.meaning.kind) {
-      case 'telemetry':
-        this.#telemetry(route, route.meaning.format, request, pending, position);
-        return;
-      case 'event':
-        this.#event(route, route.meaning.name, request, pending, position);
-        return;
-      case 'result':
-        this.#result(route, route.meaning.commandId, request, pending, position);
-        return;
-      default:
-        this.#free(route, request, pending);
-    }
+    this.#take(request, pending, position, nothing);
   }
 
-  /** Readings of the device itself, by a protocol without topics. */
+  /** QoS 2: the packet id is on disk with the message, or neither is. */
+  publishOnce(request: PublishRequest, packetId: number, session: Session, pending: Pending): void {
+    session.received(packetId);
+    const receipt = new ReceiptPending(session, packetId, pending);
+    const along = session.lasts ? (): void => session.writeReceipt(packetId) : nothing;
+    this.#guarded(receipt, () => this.#take(request, receipt, undefined, along));
+  }
+
+  /** A message of a client that is gone: `along` is written with it. */
+  publishFor(request: PublishRequest, pending: Pending, along: Along): void {
+    this.#guarded(pending, () => this.#take(request, pending, undefined, along));
+  }
+
+  /** Readings of the device itself, by a protocol without topics. Too many series: kept as JSON, since their bytes were read already. */
   ingest(readings: readonly Reading[], pending: Pending, position: StreamPosition | undefined): void {
-    const device = this.#principal.id;
+    const device = this.#sender.principal.id;
     const topic = `devices/${device}/telemetry`;
     const { telemetry, router } = this.#services;
-    const published = router.wanted(topic) ? (): void => this.#forwardReadings(topic, readings) : undefined;
-    telemetry.accept(device, readings, pending, position, published);
+    const messages = router.wanted(topic) ? () => asMessages(topic, readings, this.#sender.origin) : null;
+    this.#copies.with(messages, position, this.#run, (published) => {
+      try {
+        telemetry.accept(device, readings, pending, position, published);
+      } catch (error) {
+        if (!(error instanceof PayloadError)) throw error;
+        this.reject('', null, Buffer.from(JSON.stringify(readings)), error.code, error.message, pending, position);
+      }
+    });
   }
 
   event(name: string, value: unknown, pending: Pending, position: StreamPosition | undefined): void {
-    const topic = `devices/${this.#principal.id}/events/${name}`;
-    const payload = Buffer.from(JSON.stringify(value ?? null));
-    const message: RoutedMessage = {
-      topic,
-      payload,
-      qos: 1,
-      retain: false,
-      contentType: 'application/json',
-      headers: [],
-    };
-    this.#recordEvent(this.#principal.id, name, message, pending, position);
+    const device = this.#sender.principal.id;
+    const message = jsonMessage(`devices/${device}/events/${name}`, value, this.#sender.origin);
+    this.#recordEvent(device, name, message, pending, position, nothing);
   }
 
   /** A message that could not be used stands in the device's rejected list before it is answered. */
@@ -131,15 +124,18 @@ export class Inbound {
   ): void {
     const { telemetry, clock, keep, rejected } = this.#services;
     rejected(code);
-    if (this.#principal.kind !== 'device') {
+    const { principal, refusesSingly, protocol } = this.#sender;
+    if (principal.kind !== 'device') {
       // Nobody's rejected list: never acknowledged, and said at once.
-      throw new ProtocolError('not_authorized', `${message} (topic ${topic.slice(0, 128)})`);
+      if (!refusesSingly) throw new ProtocolError('not_authorized', `${message} (topic ${topic.slice(0, 128)})`);
+      pending.settle({ kind: 'rejected', code, message, recorded: false });
+      return;
     }
-    const device = this.#principal.id;
+    const device = principal.id;
     const row = {
       device,
       timeUs: clock.now() * 1000,
-      protocol: this.#protocol,
+      protocol,
       topic,
       contentType,
       payload: Buffer.from(payload),
@@ -156,32 +152,31 @@ export class Inbound {
   }
 
   progress(commandId: string, progress: CommandProgress, pending: Pending, unknown: () => void): void {
-    this.#services.commands.progress(this.#principal.id, commandId, progress).then(
+    this.#services.commands.progress(this.#sender.principal.id, commandId, progress).then(
       (known) => this.#run(known === 'stored' ? () => pending.settle(STORED) : unknown),
-      (error: unknown) => this.#undecided(error),
+      (error: unknown) => this.#undecided(pending, error),
     );
   }
 
-  #routeOf(written: string): Route {
-    const last = this.#route;
-    if (last?.written === written) return last;
-    const meaning = topicMeaning(written);
-    const named = meaning.kind === 'free' || meaning.kind === 'reserved' ? null : meaning.device;
-    const own = this.#principal.kind === 'device' ? this.#principal.id : null;
-    const device = meaning.kind === 'free' || meaning.kind === 'reserved' ? null : (named ?? own);
-    const topic = own === null ? written : resolveMe(written, own);
-    const refused = rulesAllow(this.#rules, topic) ? this.#refusal(meaning, device) : 'topic_not_allowed';
-    const route: Route = { written, topic, meaning, device, refused };
-    // A device that was unknown may exist the next time.
-    this.#route = route.refused === null && device === own ? route : null;
-    return route;
-  }
-
-  #refusal(meaning: TopicMeaning, device: string | null): RejectCode | null {
-    if (meaning.kind === 'reserved') return 'topic_not_allowed';
-    if (meaning.kind === 'free') return mayUseFreeTopics(this.#principal) ? null : 'topic_not_allowed';
-    if (device === null || !mayWriteDevice(this.#principal, device)) return 'topic_not_allowed';
-    return this.#services.devices.row(device) === undefined ? 'unknown_device' : null;
+  #take(request: PublishRequest, pending: Pending, position: StreamPosition | undefined, along: Along): void {
+    const route = this.#routes.of(request.topic);
+    if (route.refused !== null) {
+      this.#reject(route, request, route.refused, REJECT_CODES[route.refused], pending, position);
+      return;
+    }
+    switch (route.meaning.kind) {
+      case 'telemetry':
+        this.#telemetry(route, route.meaning.format, request, pending, position, along);
+        return;
+      case 'event':
+        this.#recordEvent(route.device!, route.meaning.name, this.#message(route, request), pending, position, along);
+        return;
+      case 'result':
+        this.#result(route, route.meaning.commandId, request, pending, position, along);
+        return;
+      default:
+        this.#free(route, request, pending, along);
+    }
   }
 
   #telemetry(
@@ -190,27 +185,47 @@ export class Inbound {
     request: PublishRequest,
     pending: Pending,
     position: StreamPosition | undefined,
+    along: Along,
   ): void {
-    const { limits, clock, telemetry, router, largeIntegers } = this.#services;
+    const { limits, clock, router, largeIntegers } = this.#services;
+    let readings: readonly Reading[];
     try {
       const decode = decoderFor(request.contentType, format);
-      const readings = decode(request.payload, limits, clock.now(), { largeIntegers });
-      const published = router.wanted(route.topic) ? this.#later(route, request) : undefined;
-      telemetry.accept(route.device!, readings, pending, position, published);
+      readings = decode(request.payload, limits, clock.now(), { largeIntegers });
     } catch (error) {
-      if (!(error instanceof PayloadError)) throw error;
-      this.#reject(route, request, error.code, error.message, pending, position);
+      this.#unusable(error, route, request, pending, position);
+      return;
     }
+    if (!router.wanted(route.topic)) {
+      this.#accept(route, readings, request, pending, position, undefined, along);
+      return;
+    }
+    const message = this.#message(route, request);
+    const own = { ...request, payload: message.payload };
+    const run = (piece: () => void): void => this.#guarded(pending, piece);
+    this.#copies.with(
+      () => [message],
+      position,
+      run,
+      (published) => this.#accept(route, readings, own, pending, position, published, along),
+    );
   }
 
-  #event(
+  #accept(
     route: Route,
-    name: string,
+    readings: readonly Reading[],
     request: PublishRequest,
     pending: Pending,
     position: StreamPosition | undefined,
+    published: (() => void) | undefined,
+    along: Along,
   ): void {
-    this.#recordEvent(route.device!, name, messageOf(route.topic, request), pending, position);
+    try {
+      this.#services.telemetry.accept(route.device!, readings, pending, position, published);
+      along();
+    } catch (error) {
+      this.#unusable(error, route, request, pending, position);
+    }
   }
 
   #recordEvent(
@@ -219,20 +234,19 @@ export class Inbound {
     message: RoutedMessage,
     pending: Pending,
     position: StreamPosition | undefined,
+    along: Along,
   ): void {
-    const { telemetry, clock, keep } = this.#services;
+    const { telemetry, clock, keep, router } = this.#services;
     const { payload, contentType } = message;
-    telemetry.record(
-      device,
-      {
-        op: 'event.add',
-        event: { device, timeUs: clock.now() * 1000, name, contentType, payload },
-        keepPerDevice: keep.eventsPerDevice,
-      },
-      this.#thenForward(pending, message),
-      'stored',
-      position,
-    );
+    const event = { device, timeUs: clock.now() * 1000, name, contentType, payload };
+    const messages = router.wanted(message.topic) ? (): readonly RoutedMessage[] => [message] : null;
+    const run = (piece: () => void): void => this.#guarded(pending, piece);
+    this.#copies.with(messages, position, run, (published) => {
+      const settled = published === undefined ? pending : thenPublished(pending, published);
+      const control = { op: 'event.add', event, keepPerDevice: keep.eventsPerDevice } as const;
+      telemetry.record(device, control, settled, 'stored', position);
+      along();
+    });
   }
 
   #result(
@@ -241,6 +255,7 @@ export class Inbound {
     request: PublishRequest,
     pending: Pending,
     position: StreamPosition | undefined,
+    along: Along,
   ): void {
     const progress = resultOf(request.payload);
     if (progress === null) {
@@ -249,15 +264,15 @@ export class Inbound {
       return;
     }
     // The payload is a slice of the socket's buffer, and the answer comes later.
-    const kept = { ...request, payload: Buffer.from(request.payload) };
-    const settle = this.#thenForward(pending, messageOf(route.topic, kept));
+    const message = this.#message(route, request);
+    const kept = { ...request, payload: message.payload };
     this.#services.commands.progress(route.device!, commandId, progress).then(
-      (known) => {
-        const reject = (): void =>
-          this.#reject(route, kept, 'unknown_command', REJECT_CODES.unknown_command, pending, position);
-        this.#run(known === 'stored' ? () => settle.settle(STORED) : reject);
-      },
-      (error: unknown) => this.#undecided(error),
+      (known) =>
+        this.#guarded(pending, () => {
+          if (known === 'stored') this.#routed(message, pending, STORED, along);
+          else this.#reject(route, kept, 'unknown_command', REJECT_CODES.unknown_command, pending, position);
+        }),
+      (error: unknown) => this.#undecided(pending, error),
     );
   }
 
@@ -265,7 +280,8 @@ export class Inbound {
    * What a device said of a command can be neither stored nor refused. The connection ends, and the device says it again on
    * the next: without an answer, all its later acknowledgements would wait behind this one.
    */
-  #undecided(error: unknown): void {
+  #undecided(pending: Pending, error: unknown): void {
+    if (pending instanceof ReceiptPending) pending.settle(ABANDONED);
     // The hub stops, and says goodbye by itself.
     if (error instanceof StoreError && error.code === 'closed') return;
     this.#run(() => {
@@ -274,11 +290,19 @@ export class Inbound {
     });
   }
 
-  #free(route: Route, request: PublishRequest, pending: Pending): void {
-    const { router, notRetained } = this.#services;
-    router.publish(messageOf(route.topic, request), (kept) => {
-      if (!kept && request.retain) notRetained();
-      pending.settle(ROUTED);
+  #free(route: Route, request: PublishRequest, pending: Pending, along: Along): void {
+    this.#routed(this.#message(route, request), pending, ROUTED, along);
+  }
+
+  /** To all who subscribe. What that wrote (queues, the retained message, what goes along) is on disk before the sender is told. */
+  #routed(message: RoutedMessage, pending: Pending, outcome: Outcome, along: Along): void {
+    const { router, journal, notRetained } = this.#services;
+    router.publish(message, (kept) => {
+      if (!kept && message.retain) notRetained();
+      along();
+      const wrote = journal.takeWritten() || along !== nothing;
+      if (!wrote || pending === NOBODY) pending.settle(outcome);
+      else journal.afterCommitSettle(pending, outcome);
     });
   }
 
@@ -293,60 +317,55 @@ export class Inbound {
     this.reject(route.topic, request.contentType, request.payload, code, message, pending, position);
   }
 
-  /** After the commit, those who subscribe to the telemetry topic get the message as it came. */
-  #later(route: Route, request: PublishRequest): () => void {
-    const message = messageOf(route.topic, request);
-    return () => this.#services.router.publish(message, ignore);
+  /** Throws on what is no PayloadError. */
+  #unusable(
+    error: unknown,
+    route: Route,
+    request: PublishRequest,
+    pending: Pending,
+    position: StreamPosition | undefined,
+  ): void {
+    if (!(error instanceof PayloadError)) throw error;
+    this.#reject(route, request, error.code, error.message, pending, position);
   }
 
-  #thenForward(pending: Pending, message: RoutedMessage): Pending {
-    const { router } = this.#services;
-    if (!router.wanted(message.topic)) return pending;
-    return {
-      settle(outcome: Outcome): void {
-        pending.settle(outcome);
-        if (outcome.kind === 'stored' && !outcome.duplicate) router.publish({ ...message, retain: false }, ignore);
-      },
+  /** The payload is copied: a slice would pin the socket's 64 KiB buffer for as long as the message waits anywhere. */
+  #message({ topic, meaning }: Route, request: PublishRequest): RoutedMessage {
+    const { qos, retain, contentType, headers, properties } = request;
+    const message = {
+      topic,
+      payload: Buffer.from(request.payload),
+      qos,
+      retain: retain && meaning.kind === 'free',
+      contentType,
+      headers,
+      origin: this.#sender.origin,
     };
+    if (properties === undefined) return message;
+    const { correlationData } = properties;
+    if (correlationData === undefined) return { ...message, properties };
+    return { ...message, properties: { ...properties, correlationData: Buffer.from(correlationData) } };
   }
 
-  /** Subscribers of telemetry read JSON, whatever the device spoke: one message for each time. */
-  #forwardReadings(topic: string, readings: readonly Reading[]): void {
-    const byTime = new Map<number | null, Record<string, unknown>>();
-    for (const { metric, timeUs, value } of readings) {
-      let body = byTime.get(timeUs);
-      if (body === undefined) {
-        // Without a prototype: a metric may be called `__proto__`.
-        body = Object.create(null) as Record<string, unknown>;
-        if (timeUs !== null) body.ts = timeUs / 1000;
-        byTime.set(timeUs, body);
+  /** Whatever the piece throws, a QoS 2 exchange does not stay open by it. */
+  #guarded(pending: Pending, piece: () => void): void {
+    this.#run(() => {
+      try {
+        piece();
+      } catch (error) {
+        if (pending instanceof ReceiptPending) pending.settle(ABANDONED);
+        throw error;
       }
-      body[metric] = value;
-    }
-    for (const body of byTime.values()) {
-      const payload = Buffer.from(JSON.stringify(body));
-      const message: RoutedMessage = {
-        topic,
-        payload,
-        qos: 1,
-        retain: false,
-        contentType: 'application/json',
-        headers: [],
-      };
-      this.#services.router.publish(message, ignore);
-    }
+    });
   }
 }
 
-/** The payload is copied: a slice would pin the socket's 64 KiB buffer for as long as the message waits anywhere. */
-function messageOf(topic: string, request: PublishRequest): RoutedMessage {
+function thenPublished(pending: Pending, published: () => void): Pending {
   return {
-    topic,
-    payload: Buffer.from(request.payload),
-    qos: request.qos,
-    retain: request.retain && topicMeaning(topic).kind === 'free',
-    contentType: request.contentType,
-    headers: request.headers,
+    settle(outcome: Outcome): void {
+      pending.settle(outcome);
+      if (outcome.kind === 'stored' && !outcome.duplicate) published();
+    },
   };
 }
 
@@ -363,6 +382,6 @@ function resultOf(payload: Buffer): CommandProgress | null {
   return { kind: 'result', status, value: value ?? null };
 }
 
-function ignore(): void {
+function nothing(): void {
   return undefined;
 }

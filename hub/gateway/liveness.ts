@@ -52,13 +52,14 @@ export class Liveness {
   #congestedMs = -1;
   #ended = false;
 
-  /** `spread`: 0 to 1, the place of the first ping in its interval, so that pings of many connections are not in step. */
+  /** `pings`: the transport has them. `spread`: 0 to 1, the place of the first ping in its interval, so that pings of many connections are not in step. */
   constructor(
     owner: LivenessOwner,
     wheel: Wheel,
     clock: Clock,
     options: LivenessOptions,
     identifies: boolean,
+    pings: boolean,
     spread: number,
   ) {
     this.#owner = owner;
@@ -69,7 +70,7 @@ export class Liveness {
     this.#heardMs = now;
     this.#sentMs = now;
     this.#identifyDueMs = identifies ? now + options.identifyTimeoutMs : NEVER;
-    this.#pingDueMs = now + options.pingIntervalMs * (0.5 + spread / 2);
+    this.#pingDueMs = pings ? now + options.pingIntervalMs * (0.5 + spread / 2) : NEVER;
     this.#arm();
   }
 
@@ -124,7 +125,11 @@ export class Liveness {
   }
 
   #arm(): void {
-    if (!this.#ended) this.#wheel.schedule(this.#deadline, this.#nextMs());
+    if (this.#ended) return;
+    const nextMs = this.#nextMs();
+    // Without pings, a session that agreed on nothing and may idle has nothing to wait for.
+    if (nextMs === NEVER) this.#wheel.cancel(this.#deadline);
+    else this.#wheel.schedule(this.#deadline, nextMs);
   }
 
   #nextMs(): number {

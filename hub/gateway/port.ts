@@ -11,6 +11,7 @@ export interface ConnectionView {
   /** The negotiated name. */
   readonly subprotocol: string;
   readonly address: string;
+  /** URL path of the WebSocket; of a stream `mqtt:` or `mqtts:`. */
   readonly path: string;
   readonly connectedMs: number;
   /** Last byte of any kind from the peer, pongs included. */
@@ -41,6 +42,8 @@ export type RefusalCode =
   | 'too_many_connections'
   | 'too_many_from_address'
   | 'too_many_unidentified'
+  | 'tls_failed'
+  | 'bad_proxy_header'
   | 'shutting_down';
 
 export interface RefusedHandshake {

@@ -17,10 +17,14 @@ export const REFUSAL_STATUS: Readonly<Record<RefusalCode, number>> = {
   too_many_from_address: 429,
   too_many_connections: 503,
   too_many_unidentified: 503,
+  // Streams get no HTTP answer; the status places them in the list.
+  tls_failed: 400,
+  bad_proxy_header: 400,
   shutting_down: 503,
 };
 
-const TITLES: Readonly<Record<RefusalCode, string>> = {
+/** What each refusal means, in a few words. */
+export const REFUSAL_TITLES: Readonly<Record<RefusalCode, string>> = {
   no_subprotocol: 'No subprotocol was offered',
   unknown_subprotocol: 'No offered subprotocol is served',
   malformed_subprotocol: 'Sec-WebSocket-Protocol cannot be read',
@@ -34,6 +38,8 @@ const TITLES: Readonly<Record<RefusalCode, string>> = {
   too_many_from_address: 'Too many connections from this address',
   too_many_connections: 'The hub has no room for more connections',
   too_many_unidentified: 'Too many connections have not identified themselves',
+  tls_failed: 'TLS could not be agreed',
+  bad_proxy_header: 'A trusted proxy sent no PROXY protocol header',
   shutting_down: 'The hub is shutting down',
 };
 
@@ -51,7 +57,9 @@ export function refuse(socket: Duplex, refusal: Refusal): void {
   const { code, detail, offered, served } = refusal;
   const status = REFUSAL_STATUS[code];
   const type = `urn:muster:problem:${code.replaceAll('_', '-')}`;
-  const body = Buffer.from(JSON.stringify({ type, title: TITLES[code], status, code, detail, offered, served }));
+  const body = Buffer.from(
+    JSON.stringify({ type, title: REFUSAL_TITLES[code], status, code, detail, offered, served }),
+  );
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
     'Connection: close',

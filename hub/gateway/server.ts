@@ -1,6 +1,6 @@
 import { createServer as createHttpServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import { CertificateReloader, readCredentials, type ReloadOptions } from './tls.ts';
+import { CertificateReloader, readCredentials, type Credentials, type ReloadOptions } from './tls.ts';
 
 /** A request line and headers larger than this are refused by Node with 431. */
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -20,6 +20,8 @@ export interface Port {
   readonly server: Server;
   /** Takes changed certificate files into use; null without TLS. */
   readonly certificate: CertificateReloader | null;
+  /** For other listeners; null without TLS. */
+  readonly credentials: Credentials | null;
 }
 
 /**
@@ -29,11 +31,13 @@ export interface Port {
 export function createPort(options: ListenOptions, reload: ReloadOptions, handler: RequestListener): Port {
   const common = { maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: HEADERS_TIMEOUT_MS, shouldUpgradeCallback };
   const { tlsCert, tlsKey } = options;
-  if (tlsCert === null || tlsKey === null) return { server: createHttpServer(common, handler), certificate: null };
+  if (tlsCert === null || tlsKey === null) {
+    return { server: createHttpServer(common, handler), certificate: null, credentials: null };
+  }
   const files = { cert: tlsCert, key: tlsKey };
   const credentials = readCredentials(files);
   const server = createHttpsServer({ ...common, ...credentials }, handler);
-  return { server, certificate: new CertificateReloader(server, files, credentials, reload) };
+  return { server, certificate: new CertificateReloader(server, files, credentials, reload), credentials };
 }
 
 /**
@@ -47,8 +51,9 @@ function shouldUpgradeCallback(request: IncomingMessage): boolean {
 /** Resolves with the port once it listens. Rejects with words when the address is taken or not allowed. */
 export function listen(server: Server, options: ListenOptions): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      reject(new Error(listenFailure(error, options), { cause: error }));
+    // Later ones are of a connection that could not be accepted, for want of files: no reason to end.
+    server.on('error', (error: NodeJS.ErrnoException) => {
+      reject(new Error(listenFailure(error, { ...options, portFlag: '--port' }), { cause: error }));
     });
     server.listen({ port: options.port, host: options.host, backlog: 4096 }, () => {
       const address = server.address();
@@ -58,9 +63,13 @@ export function listen(server: Server, options: ListenOptions): Promise<number> 
   });
 }
 
-function listenFailure(error: NodeJS.ErrnoException, { host, port }: ListenOptions): string {
-  if (error.code === 'EADDRINUSE') return `port ${port} on ${host} is in use; choose another with --port`;
-  if (error.code === 'EACCES') return `port ${port} needs privileges; choose one above 1023 with --port`;
+/** Why a port cannot be had, in words. `portFlag`: the option that sets it. */
+export function listenFailure(
+  error: NodeJS.ErrnoException,
+  { host, port, portFlag }: { readonly host: string; readonly port: number; readonly portFlag: string },
+): string {
+  if (error.code === 'EADDRINUSE') return `port ${port} on ${host} is in use; choose another with ${portFlag}`;
+  if (error.code === 'EACCES') return `port ${port} needs privileges; choose one above 1023 with ${portFlag}`;
   if (error.code === 'EADDRNOTAVAIL') return `${host} is no address of this machine; choose another with --host`;
   return `cannot listen on ${host}:${port}: ${error.message}`;
 }

@@ -1,5 +1,6 @@
 import type { ProtocolLimits } from '#protocols/limits.js';
 import type { Clock } from '#hub/clock.js';
+import type { TopicAccess } from '#hub/fleet/access.js';
 import type { CommandDesk } from '#hub/fleet/commands.js';
 import type { DeviceBook } from '#hub/fleet/devices.js';
 import type { Identity } from '#hub/fleet/identity.js';
@@ -7,7 +8,9 @@ import type { PresenceBook } from '#hub/fleet/presence.js';
 import type { Counters } from '#hub/observe/counters.js';
 import type { Log } from '#hub/observe/log.js';
 import type { Router } from '#hub/router/port.js';
-import type { SessionRegistry } from '#hub/router/sessions.js';
+import type { SessionJournal } from '#hub/sessions/journal.js';
+import type { SessionRegistry } from '#hub/sessions/registry.js';
+import type { WillBook } from '#hub/sessions/wills.js';
 import type { Telemetry } from '#hub/telemetry/port.js';
 import type { Connections } from './connections.ts';
 import type { InboundServices } from './inbound.ts';
@@ -38,6 +41,7 @@ export interface GatewayOptions {
   readonly outboxMaxBytes: number;
   readonly maxStreamsPerDevice: number;
   readonly refusedHandshakesKept: number;
+  readonly trustedProxies: readonly string[];
 }
 
 /** What all connections share. */
@@ -53,7 +57,10 @@ export interface Services {
   readonly commands: CommandDesk;
   readonly telemetry: Telemetry;
   readonly router: Router;
+  readonly journal: SessionJournal;
   readonly sessions: SessionRegistry;
+  readonly wills: WillBook;
+  readonly access: TopicAccess;
   readonly connections: Connections;
   readonly inbound: InboundServices;
   readonly wheel: Wheel;

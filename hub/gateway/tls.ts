@@ -56,7 +56,7 @@ export interface ReloadOptions {
  * link in the place of another.
  */
 export class CertificateReloader {
-  readonly #server: Pick<Server, 'setSecureContext'>;
+  readonly #servers: Pick<Server, 'setSecureContext'>[];
   readonly #files: TlsFiles;
   readonly #options: ReloadOptions;
   /** What the files were when they were last read; empty: never. */
@@ -70,11 +70,17 @@ export class CertificateReloader {
   #last: Promise<ReloadResult> = Promise.resolve('same');
 
   constructor(server: Pick<Server, 'setSecureContext'>, files: TlsFiles, inUse: Credentials, options: ReloadOptions) {
-    this.#server = server;
+    this.#servers = [server];
     this.#files = files;
     this.#inUse = inUse;
     this.#endsMs = new X509Certificate(inUse.cert).validToDate.getTime();
     this.#options = options;
+  }
+
+  /** Another server with the same certificate. */
+  serve(server: Pick<Server, 'setSecureContext'>): void {
+    server.setSecureContext(this.#inUse);
+    this.#servers.push(server);
   }
 
   /** Looks at the files from now on. */
@@ -143,7 +149,7 @@ export class CertificateReloader {
   #take(credentials: Credentials): ReloadResult {
     createSecureContext(credentials);
     const { subject, validTo, validToDate } = new X509Certificate(credentials.cert);
-    this.#server.setSecureContext(credentials);
+    for (const server of this.#servers) server.setSecureContext(credentials);
     this.#inUse = credentials;
     this.#endsMs = validToDate.getTime();
     this.#doubtful = false;

@@ -5,22 +5,24 @@ import { redactUrl } from '#hub/observe/redact.js';
 import { identify, permit } from './auth.ts';
 import { jsonBody } from './body.ts';
 import { callerKey, identityOf } from './callers.ts';
+import { mountDashboard } from './dashboard/dashboard.ts';
 import type { HubApi } from './deps.ts';
 import { errorHandler } from './errors.ts';
-import { alreadyHas } from './etags.ts';
 import { allPages, mountPages } from './pages/pages.ts';
 import { checkPath } from './path-parameters.ts';
 import { Problem } from './problems.ts';
 import { limitRate } from './rate-limit.ts';
-import { API_PREFIX, type Method, type Reply, type Route } from './route.ts';
+import { API_PREFIX, type Method, type Route } from './route.ts';
 import { httpInterface } from './routes.ts';
+import { send } from './send.ts';
 import { check } from './validate.ts';
 
 const NO_QUERY = z.strictObject({});
 
 /**
- * The HTTP side of the port: `/api/v1`, `/healthz`, `/readyz` and `/metrics` for machines, and a few pages. A request
- * listener; it holds no socket of its own. Every error is a problem document (RFC 9457), and no answer is cached.
+ * The HTTP side of the port: `/api/v1`, `/healthz`, `/readyz` and `/metrics` for machines, the dashboard and a few pages
+ * for people. A request listener; it holds no socket of its own. Every error is a problem document (RFC 9457), and no
+ * answer but the dashboard's files is cached.
  */
 export function createApi(api: HubApi): Express {
   const app = express();
@@ -32,6 +34,7 @@ export function createApi(api: HubApi): Express {
   });
   const { metricsNeedToken } = api.config;
   const { routes, document } = httpInterface(api.limits, { metricsNeedToken, version: api.version });
+  mountDashboard(app, api.dashboard, api.clock);
   app.use(API_PREFIX, whenStarted(api));
   app.use(identify(api));
   app.use(API_PREFIX, limitRate(api));
@@ -81,16 +84,8 @@ function handler(api: HubApi, route: Route): RequestHandler {
     const query = check(route.query ?? NO_QUERY, req.query, 'query');
     const body = route.body === null ? null : check(route.body, req.body, 'body');
     const reply = await route.handle({ api, caller, path, query: query as never, body: body as never, req, res });
-    if (reply !== null) send(req, res, reply);
+    if (reply !== null) await send(req, res, reply, api.limits);
   };
-}
-
-function send(req: Request, res: Response, { status, body, headers = {} }: Reply): void {
-  const { etag } = headers;
-  const unchanged = etag !== undefined && alreadyHas(req, etag);
-  res.status(unchanged ? 304 : status).set(headers);
-  if (body === undefined || unchanged) res.end();
-  else res.json(body);
 }
 
 /** Before the tokens are loaded nobody could be let in, and every one would look wrong. */

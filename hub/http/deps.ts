@@ -6,6 +6,7 @@ import type { Jobs } from '#hub/jobs/port.js';
 import type { LiveFeed } from '#hub/live/port.js';
 import type { Log } from '#hub/observe/log.js';
 import type { Metrics } from '#hub/observe/metrics.js';
+import type { Sessions } from '#hub/sessions/port.js';
 import type { StoreReader } from '#hub/store/port.js';
 import type { Telemetry } from '#hub/telemetry/port.js';
 import type { ApiLimits } from './limits.ts';
@@ -16,12 +17,15 @@ export interface HubApi {
   readonly commands: Commands;
   readonly telemetry: Pick<Telemetry, 'latest' | 'health' | 'backlog'>;
   readonly gateway: Gateway;
+  readonly sessions: Sessions;
   readonly reader: StoreReader;
   readonly metrics: Metrics;
   readonly operators: Operators;
   readonly tokens: Tokens;
   readonly jobs: Pick<Jobs, 'list' | 'run'>;
   readonly live: LiveFeed;
+  /** Folder of the built dashboard; it may not be there. */
+  readonly dashboard: string;
   /** `starting` until devices and tokens are loaded, `stopping` from the first signal on. */
   readonly phase: () => 'starting' | 'running' | 'stopping';
   readonly config: Pick<Config, 'rangeBudgetMs' | 'metricsNeedToken' | 'paths' | 'apiRequestsPerMinute'>;

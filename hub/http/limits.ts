@@ -9,6 +9,12 @@ export interface ApiLimits extends IdempotencyLimits {
   /** The same for readings, which are small and many. */
   readonly defaultPageReadings: number;
   readonly maxPageReadings: number;
+  /** Devices in one answer of the whole fleet; latest values of each, and characters of a text among them. */
+  readonly maxPageFleet: number;
+  readonly fleetRowMetrics: number;
+  readonly fleetTextCharacters: number;
+  /** Answers from this length on are compressed. */
+  readonly compressCharacters: number;
   /** Rows that one step of the export reads and holds. */
   readonly exportPageRows: number;
   /** Longest `?wait=`. */
@@ -28,6 +34,13 @@ export const API_LIMITS: ApiLimits = {
   maxPageItems: 1000,
   defaultPageReadings: 1000,
   maxPageReadings: 10_000,
+  // Some two megabytes of text, some ten milliseconds of work.
+  maxPageFleet: 5000,
+  // What a row of a table has room for.
+  fleetRowMetrics: 8,
+  fleetTextCharacters: 64,
+  // Below it compressing takes longer than sending what it saves.
+  compressCharacters: 64 * 1024,
   // About half a megabyte of text, a few milliseconds of work.
   exportPageRows: 5000,
   // Proxies cut silent requests at 60 s.

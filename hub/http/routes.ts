@@ -6,12 +6,14 @@ import { connectionRoutes } from './routes/connections.ts';
 import { deviceTokenRoutes } from './routes/device-tokens.ts';
 import { deviceRoutes } from './routes/devices.ts';
 import { exportRoutes } from './routes/export-log.ts';
+import { fleetRoutes } from './routes/fleet.ts';
 import { historyRoutes } from './routes/history.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { liveRoutes } from './routes/live.ts';
 import { openapiRoutes } from './routes/openapi.ts';
 import { operatorRoutes } from './routes/operators.ts';
 import { readingRoutes } from './routes/readings.ts';
+import { sessionRoutes } from './routes/sessions.ts';
 import { signInRoutes } from './routes/sign-in.ts';
 import { statusRoutes } from './routes/status.ts';
 import { tokenRoutes } from './routes/tokens.ts';
@@ -36,11 +38,13 @@ export function httpInterface(limits: ApiLimits, { metricsNeedToken, version }: 
   const routes: readonly Route[] = [
     ...deviceRoutes(limits),
     ...deviceTokenRoutes(limits),
+    ...fleetRoutes(limits),
     ...readingRoutes(limits),
     ...exportRoutes(limits),
     ...historyRoutes(limits),
     ...commandRoutes(limits),
     ...connectionRoutes(limits),
+    ...sessionRoutes(limits),
     ...liveRoutes(),
     ...signInRoutes(),
     ...operatorRoutes(limits),

@@ -3,7 +3,10 @@ import type * as z from 'zod';
 import { CLOSE_REASONS, type CloseReason } from '#protocols/close-reasons.js';
 import type { DeviceView, OperatorView, TokenView } from '#hub/fleet/port.js';
 import type { ConnectionView, RefusedHandshake } from '#hub/gateway/port.js';
+import { REFUSAL_TITLES } from '#hub/gateway/refusal.js';
+import { adviceFor } from '#hub/gateway/refusal-advice.js';
 import type { JobView } from '#hub/jobs/port.js';
+import type { SessionView } from '#hub/sessions/port.js';
 import type { CommandEvent, CommandRow, ConnectionRow, EventRow, RejectedRow } from '#hub/store/port.js';
 import type { LatestValue } from '#hub/telemetry/port.js';
 import type { operator, token } from './schemas/access.ts';
@@ -14,6 +17,7 @@ import type { device, deviceToken } from './schemas/devices.ts';
 import type { event, gap, pastConnection, rejected } from './schemas/history.ts';
 import type { job } from './schemas/jobs.ts';
 import type { reading } from './schemas/readings.ts';
+import type { session } from './schemas/sessions.ts';
 import { isoOfMs, isoOfUs } from './time.ts';
 
 /**
@@ -84,8 +88,17 @@ export function connectionJson(view: ConnectionView): z.infer<typeof connection>
   return { ...view, connected: isoOfMs(view.connectedMs), lastByte: isoOfMs(view.lastByteMs) };
 }
 
+export function sessionJson(view: SessionView): z.infer<typeof session> {
+  return { ...view, created: isoOfMs(view.createdMs), detached: orNull(view.detachedMs, isoOfMs) };
+}
+
 export function refusedJson(handshake: RefusedHandshake): z.infer<typeof refused> {
-  return { ...handshake, time: isoOfMs(handshake.timeMs) };
+  return {
+    ...handshake,
+    time: isoOfMs(handshake.timeMs),
+    title: REFUSAL_TITLES[handshake.code],
+    advice: adviceFor(handshake),
+  };
 }
 
 export function gapJson(row: { stream: string; fromSeq: number; toSeq: number; timeUs: number }): z.infer<typeof gap> {

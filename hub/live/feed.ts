@@ -6,15 +6,17 @@ import type { CommittedSeries } from '#hub/telemetry/port.js';
 import { AlarmBoard, type AlarmSource } from './alarms.ts';
 import { notedAlarm, notedCommand, notedPresence, type Noted } from './changes.ts';
 import { nextDelta, type Delta } from './delta.ts';
+import type { FigureSource } from './figures.ts';
 import { Journal, type Entry } from './journal.ts';
 import type { LiveLimits } from './limits.ts';
-import type { LiveFeed, LiveSelection, ResyncReason, Viewer, ViewerSink } from './port.ts';
+import type { LiveEvent, LiveFeed, LiveSelection, ResyncReason, Viewer, ViewerSink } from './port.ts';
 import { parsePosition } from './position.ts';
 
 export interface LiveParts {
   readonly clock: Clock;
   readonly limits: LiveLimits;
   readonly alarms: readonly AlarmSource[];
+  readonly figures: FigureSource;
   /** Begins (or, with null, ends) to tell which series have a new latest value on disk. */
   readonly watchReadings: (listener: ((changed: readonly CommittedSeries[]) => void) | null) => void;
   /** For tests; a run of the hub has a name of its own. */
@@ -35,6 +37,7 @@ export class LiveHub implements LiveFeed {
   readonly #run: string;
   readonly #journal: Journal;
   readonly #board: AlarmBoard;
+  readonly #figures: FigureSource;
   readonly #viewers = new Set<OpenViewer>();
   /** Deltas of this flush for viewers of all devices, by the position that they begin at. */
   readonly #shared = new Map<number, Delta>();
@@ -42,16 +45,18 @@ export class LiveHub implements LiveFeed {
   #flushTimer: Timer | null = null;
   #flushedMs = -Infinity;
   #alarmTimer: Timer | null = null;
+  #figuresTimer: Timer | null = null;
   #keepTimer: Timer | null = null;
   #closed = false;
 
-  constructor({ clock, limits, alarms, watchReadings, run }: LiveParts) {
+  constructor({ clock, limits, alarms, figures, watchReadings, run }: LiveParts) {
     this.#clock = clock;
     this.#limits = limits;
     this.#watchReadings = watchReadings;
     this.#run = run ?? randomBytes(6).toString('hex');
     this.#journal = new Journal(limits.journalEntries, limits.journalBytes);
     this.#board = new AlarmBoard(alarms, clock);
+    this.#figures = figures;
   }
 
   get viewers(): number {
@@ -64,6 +69,7 @@ export class LiveHub implements LiveFeed {
     const viewer = new OpenViewer(this, sink, devices === null ? null : new Set(devices));
     this.#viewers.add(viewer);
     if (this.#alarmTimer === null) this.#lookForAlarms();
+    if (this.#figuresTimer === null) this.#startMeasuring();
     this.#greet(viewer, lastEventId);
     return viewer;
   }
@@ -106,7 +112,8 @@ export class LiveHub implements LiveFeed {
     this.#flushTimer?.cancel();
     this.#flushTimer = null;
     this.#alarmTimer?.cancel();
-    this.#alarmTimer = null;
+    this.#figuresTimer?.cancel();
+    this.#alarmTimer = this.#figuresTimer = null;
     this.#shared.clear();
     if (!this.#closed) this.#keepTimer = this.#clock.after(this.#limits.keepMs, () => this.#stopNoting());
   }
@@ -177,6 +184,22 @@ export class LiveHub implements LiveFeed {
   #lookForAlarms(): void {
     for (const alarm of this.#board.look()) this.#note(notedAlarm(alarm));
     this.#alarmTimer = this.#clock.after(this.#limits.alarmMs, () => this.#lookForAlarms());
+  }
+
+  #startMeasuring(): void {
+    this.#figures.begin();
+    this.#measureSoon();
+  }
+
+  /** Each time once for all viewers. They are of the moment: one that has no room misses them. */
+  #measureSoon(): void {
+    this.#figuresTimer = this.#clock.after(this.#limits.figuresMs, () => {
+      this.#measureSoon();
+      const event: LiveEvent = { kind: 'figures', id: null, data: this.#figures.measure() };
+      for (const viewer of this.#viewers) {
+        if (viewer.hasRoom) viewer.hasRoom = viewer.sink.send(event);
+      }
+    });
   }
 
   #startNoting(): void {

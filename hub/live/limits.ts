@@ -20,6 +20,8 @@ export interface LiveLimits {
   readonly resultCharacters: number;
   /** How often the hub's own health is looked at while somebody watches. */
   readonly alarmMs: number;
+  /** How often the hub's figures are told while somebody watches. */
+  readonly figuresMs: number;
   /** `many_refused`: so many refused handshakes within a minute; it clears below half of it. */
   readonly refusedPerMinute: number;
 }
@@ -40,6 +42,7 @@ export const LIVE_LIMITS: Omit<LiveLimits, 'maxViewers'> = {
   textCharacters: 1024,
   resultCharacters: 2048,
   alarmMs: 1000,
+  figuresMs: 1000,
   // A device that tries once a second with a wrong password, or a fleet with a wrong subprotocol.
   refusedPerMinute: 60,
 };

@@ -49,7 +49,8 @@ export type LiveEvent =
   | { readonly kind: 'presence'; readonly id: string | null; readonly data: readonly PresenceChange[] }
   | { readonly kind: 'latest'; readonly id: string | null; readonly data: readonly LatestChange[] }
   | { readonly kind: 'command'; readonly id: string | null; readonly data: readonly CommandChange[] }
-  | { readonly kind: 'alarm'; readonly id: string | null; readonly data: readonly AlarmChange[] };
+  | { readonly kind: 'alarm'; readonly id: string | null; readonly data: readonly AlarmChange[] }
+  | { readonly kind: 'figures'; readonly id: string | null; readonly data: Figures };
 
 export type LiveKind = LiveEvent['kind'];
 
@@ -96,6 +97,35 @@ export interface CommandChange {
   readonly result: unknown;
   readonly resultCut?: true;
   readonly lateStatus: 'succeeded' | 'failed' | 'rejected' | null;
+}
+
+/** How many devices there are, by what is known of their connection. */
+export interface FleetCounts {
+  readonly online: number;
+  readonly offline: number;
+  /** Of those online, by protocol family. */
+  readonly byProtocol: Readonly<Record<string, number>>;
+}
+
+/** What the hub measures of itself, once a second; rates and percentiles are those of the last five seconds. */
+export interface Figures extends FleetCounts {
+  /** The hub's clock. */
+  readonly nowMs: number;
+  readonly messagesPerS: number;
+  readonly readingsPerS: number;
+  readonly commitsPerS: number;
+  /** Of the commits; null: there were none. */
+  readonly commitMs: Percentiles | null;
+  /** From the acceptance of the oldest message of each commit to its ack; null: there were none. */
+  readonly ackMs: Percentiles | null;
+  /** Readings that wait for their commit. */
+  readonly backlogRows: number;
+}
+
+/** Milliseconds. */
+export interface Percentiles {
+  readonly p50: number;
+  readonly p99: number;
 }
 
 export interface AlarmChange {

@@ -1,3 +1,4 @@
+import type { SessionStats } from '#hub/sessions/port.js';
 import { Distribution } from './distribution.ts';
 
 /** From a commit on a fast disk to one that waits for a full queue, in seconds. */
@@ -26,12 +27,18 @@ export class Counters {
   /** Payload bytes of WebSocket messages. */
   bytesReceived = 0;
   bytesSent = 0;
+  /** Protocol messages of any kind (MQTT packets, CBOR messages; of STOMP received, WebSocket messages), of which a WebSocket message may hold several. For `$SYS`. */
+  unitsReceived = 0;
+  unitsSent = 0;
+  /** Those of them that carry what clients publish. */
+  publishesReceived = 0;
+  publishesSent = 0;
   /** Rows committed to the log. */
   readingsStored = 0;
   /** By RejectCode. */
   readonly messagesRejected: Tally = {};
-  /** Messages that a client was owed and did not get: `slow`, `queue`; `retained`: routed, but not kept for those who come later. */
-  readonly messagesDropped: Tally = { slow: 0, queue: 0, retained: 0 };
+  /** Messages that a client was owed and did not get: `slow`, `queue`, `expired`, `too_large`; `retained`: routed, but not kept for those who come later. */
+  readonly messagesDropped: Tally = { slow: 0, queue: 0, expired: 0, too_large: 0, retained: 0 };
   commits = 0;
   commitFailures = 0;
   /** From the start of a commit to its end on disk. */
@@ -58,6 +65,7 @@ export interface Gauges {
   backlogBytes(): number;
   storeWritable(): boolean;
   retainedMessages(): number;
+  sessions(): SessionStats;
   /** By name of the job: 1 when its last run failed, else 0. */
   jobsFailing(): Readonly<Tally>;
   /** By certificate file: when the certificate in use ends, in seconds since 1970. Empty without TLS. */

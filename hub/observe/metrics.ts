@@ -38,7 +38,12 @@ export function hubRegistry(c: Counters, g: Gauges): Registry {
   levels('muster_connections', 'Open connections', 'protocol', () => g.connections());
   totals('muster_connections_opened_total', 'Connections opened', 'protocol', () => c.connectionsOpened);
   totals('muster_connections_closed_total', 'Connections ended', 'reason', () => c.connectionsClosed);
-  totals('muster_handshakes_refused_total', 'WebSocket upgrades refused', 'code', () => c.handshakesRefused);
+  totals(
+    'muster_handshakes_refused_total',
+    'WebSocket upgrades and streams refused',
+    'code',
+    () => c.handshakesRefused,
+  );
   level('muster_sockets_paused', 'Connections that are not read at present', () => g.socketsPaused());
   level('muster_devices', 'Registered devices', () => g.devices());
   levels('muster_devices_online', 'Devices with a connection', 'protocol', () => g.devicesOnline());
@@ -50,6 +55,17 @@ export function hubRegistry(c: Counters, g: Gauges): Registry {
   totals('muster_messages_rejected_total', 'Messages that could not be used', 'code', () => c.messagesRejected);
   totals('muster_messages_dropped_total', 'Messages dropped for a client', 'why', () => c.messagesDropped);
   level('muster_retained_messages', 'Retained messages', () => g.retainedMessages());
+  levels('muster_sessions', 'Sessions, with a connection or without', 'state', () => {
+    const { connected, away } = g.sessions();
+    return { connected, away };
+  });
+  totals('muster_sessions_ended_total', 'Kept sessions that ended without their client', 'why', () => {
+    const { expired, evicted } = g.sessions();
+    return { expired, evicted };
+  });
+  level('muster_session_queue_messages', 'Messages that sessions are owed', () => g.sessions().queuedMessages);
+  level('muster_session_queue_bytes', 'Bytes of the messages that sessions are owed', () => g.sessions().queuedBytes);
+  level('muster_wills', 'Wills that are kept for their clients', () => g.sessions().wills);
 
   total('muster_readings_stored_total', 'Readings committed to disk', () => c.readingsStored);
   total('muster_commits_total', 'Transactions committed', () => c.commits);

@@ -1,13 +1,13 @@
 import { Aedes } from 'aedes';
-import type { RoutedMessage, Subscription } from '#protocols/message.js';
+import type { Qos, RoutedMessage, Subscription } from '#protocols/message.js';
 import { FilterIndex } from './filter-index.ts';
-import { Interests, listOf, matchesOf, type FilterEntry } from './interests.ts';
-import { checkLevels, liveMessage, lowerQos } from './live.ts';
+import { groupsOf, Interests, listOf, matchesOf, type FilterEntry } from './interests.ts';
+import { checkLevels, lowerQos } from './live.ts';
 import { noPersistence } from './no-persistence.ts';
-import type { Router, Subscriber } from './port.ts';
-import { RetainedMessages, type RetainedLimits } from './retained.ts';
+import type { Audience, Router, Subscriber } from './port.ts';
+import { RetainedMessages, type RetainedOptions } from './retained.ts';
 
-export interface RouterOptions extends RetainedLimits {
+export interface RouterOptions extends RetainedOptions {
   /** A subscriber or a `done` threw, or aedes failed: for the log. Nobody else is harmed by it. Must not throw. */
   readonly onError: (error: unknown) => void;
 }
@@ -23,7 +23,7 @@ const HEARTBEAT_INTERVAL_MS = 24 * 3600 * 1000;
 interface Job {
   readonly message: RoutedMessage;
   readonly done: (kept: boolean) => void;
-  kept: boolean;
+  readonly audience: Audience;
   /** Filters that aedes said match. */
   readonly matched: FilterEntry[];
   /** aedes has called every handler. */
@@ -88,7 +88,11 @@ export class AedesRouter implements Router {
     await new Promise<void>((resolve) => this.#broker.close(resolve));
   }
 
-  publish(message: RoutedMessage, done: (kept: boolean) => void): void {
+  restore(retained: Iterable<RoutedMessage>): void {
+    this.#retained.restore(retained);
+  }
+
+  publish(message: RoutedMessage, done: (kept: boolean) => void, audience: Audience = 'all'): void {
     checkLevels(message.topic);
     if (this.#closing) {
       done(false);
@@ -96,7 +100,7 @@ export class AedesRouter implements Router {
     }
     this.#published++;
     this.#backlog++;
-    const job: Job = { message, done, kept: true, matched: [], routed: false, next: null };
+    const job: Job = { message, done, audience, matched: [], routed: false, next: null };
     if (this.#last === null) this.#first = job;
     else this.#last.next = job;
     this.#last = job;
@@ -130,11 +134,14 @@ export class AedesRouter implements Router {
 
   /** `failed`: deliveries that threw. `filters`: different filters that somebody subscribes to. */
   get stats(): Router['stats'] & { readonly failed: number; readonly filters: number } {
+    const { subscriptions, shared } = this.#interests.counts;
     return {
       published: this.#published,
       delivered: this.#delivered,
       failed: this.#failed,
       filters: this.#index.size,
+      subscriptions,
+      sharedSubscriptions: shared,
       retained: this.#retained.count,
       retainedBytes: this.#retained.bytes,
     };
@@ -191,7 +198,6 @@ export class AedesRouter implements Router {
     const { message } = job;
     this.#work++;
     this.#underWay = job;
-    if (message.retain) job.kept = this.#retained.keep(message);
     if (!this.#index.matches(message.topic)) {
       job.routed = true;
       return;
@@ -215,31 +221,52 @@ export class AedesRouter implements Router {
   }
 
   #finish(job: Job): void {
-    this.#deliver(liveMessage(job.message), job.matched);
+    const { message, audience } = job;
+    // Kept, delivered and done in one step, however long the emitter took: what that writes is one transaction.
+    const kept = !message.retain || this.#retained.keep(message);
+    this.#deliver(message, job.matched, audience);
     this.#underWay = null;
     this.#backlog--;
     try {
-      job.done(job.kept);
+      job.done(kept);
     } catch (error) {
       this.#onError(error);
     }
   }
 
-  #deliver(message: RoutedMessage, entries: readonly FilterEntry[]): void {
+  #deliver(message: RoutedMessage, entries: readonly FilterEntry[], audience: Audience): void {
     if (entries.length !== 1) {
-      for (const match of matchesOf(entries)) this.#give(match.subscriber, message, match.matches, match.qos);
-      return;
+      for (const { subscriber, matches, qos } of matchesOf(entries)) {
+        this.#give(subscriber, message, matches, qos, audience);
+      }
+    } else {
+      for (const interest of listOf(entries[0]!)) {
+        if (interest.matches.length === 0) continue;
+        this.#give(interest.holder.subscriber, message, interest.matches, interest.qos, audience);
+      }
     }
-    for (const interest of listOf(entries[0]!)) {
-      if (interest.matches.length === 0) continue;
-      this.#give(interest.holder.subscriber, message, interest.matches, interest.qos);
+    for (const entry of entries) if (entry.groups !== null) this.#share(message, entry, audience);
+  }
+
+  #share(message: RoutedMessage, entry: FilterEntry, audience: Audience): void {
+    for (const group of groupsOf(entry)) {
+      const turn = group.take(message, audience);
+      if (turn === null) continue;
+      const { subscriber, subscription } = turn.member;
+      this.#give(subscriber, message, [subscription], turn.qos, turn.audience);
     }
   }
 
-  #give(subscriber: Subscriber, message: RoutedMessage, matches: readonly Subscription[], highest: 0 | 1 | 2): void {
+  #give(
+    subscriber: Subscriber,
+    message: RoutedMessage,
+    matches: readonly Subscription[],
+    highest: Qos,
+    audience: Audience,
+  ): void {
     this.#work++;
     try {
-      subscriber.deliver(message, matches, lowerQos(message.qos, highest));
+      subscriber.deliver(message, matches, lowerQos(message.qos, highest), audience);
       this.#delivered++;
     } catch (error) {
       this.#failed++;

@@ -1,4 +1,4 @@
-import type { Qos, RoutedMessage } from '#protocols/message.js';
+import type { Qos } from '#protocols/message.js';
 import { levelCount } from '#protocols/topics.js';
 
 /** The matcher under aedes throws past 100 levels; sessions allow far fewer (`maxTopicLevels`). */
@@ -11,11 +11,6 @@ export function checkLevels(topicOrFilter: string): void {
       `the router takes at most ${MAX_LEVELS} topic levels; check the limit where the topic came in`,
     );
   }
-}
-
-/** The message as subscribers that were there already get it: RETAIN is 0 whatever the publisher set [MQTT-3.3.1-9]. The payload is shared. */
-export function liveMessage(message: RoutedMessage): RoutedMessage {
-  return message.retain ? Object.freeze({ ...message, retain: false }) : message;
 }
 
 export function lowerQos(a: Qos, b: Qos): Qos {

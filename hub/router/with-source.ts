@@ -1,5 +1,5 @@
 import type { RoutedMessage, Subscription } from '#protocols/message.js';
-import type { Router, Subscriber } from './port.ts';
+import type { Audience, Router, Subscriber } from './port.ts';
 
 /** Retained messages that are made when somebody asks, from a table that is true at that moment. */
 export type RetainedSource = (filter: string) => readonly RoutedMessage[];
@@ -22,8 +22,12 @@ export class RouterWithSource implements Router {
     return this.#router.close();
   }
 
-  publish(message: RoutedMessage, done: (kept: boolean) => void): void {
-    this.#router.publish(message, done);
+  restore(retained: Iterable<RoutedMessage>): void {
+    this.#router.restore(retained);
+  }
+
+  publish(message: RoutedMessage, done: (kept: boolean) => void, audience?: Audience): void {
+    this.#router.publish(message, done, audience);
   }
 
   subscribe(subscriber: Subscriber, subscription: Subscription, filter: string): void {

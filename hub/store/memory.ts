@@ -100,6 +100,7 @@ export class MemoryStore implements Store {
     this.#addSeries(batch);
     this.commits++;
     const sequenced = this.#append(rows, batch);
+    this.#tables.sessions.applyAll(batch.sessions);
     return { sequenced, control: batch.control.map((write) => this.#control.apply(write)) };
   }
 

@@ -84,12 +84,141 @@ export interface SequencedMessage {
 export type SequenceOutcome =
   { readonly kind: 'stored' } | { readonly kind: 'duplicate' } | { readonly kind: 'gap'; readonly expected: number };
 
-/** Executed in this order: newSeries, then rows and sequenced messages, then control. */
+/** Executed in this order: newSeries, then rows and sequenced messages, then session writes, then control. */
 export interface WriteBatch {
   readonly newSeries: readonly SeriesRow[];
   readonly rows: ReadingColumns;
   readonly sequenced: readonly SequencedMessage[];
+  readonly sessions: readonly SessionWrite[];
   readonly control: readonly ControlWrite[];
+}
+
+/** A message as it is kept on disk. */
+export interface StoredMessage {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  readonly qos: 0 | 1 | 2;
+  readonly retain: boolean;
+  readonly contentType: string | null;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly responseTopic: string | null;
+  readonly correlationData: Uint8Array | null;
+  readonly payloadIsText: boolean;
+  readonly expiresMs: number | null;
+  readonly origin: string | null;
+}
+
+export interface SessionRow {
+  /** Given by the session registry, never reused. */
+  readonly id: number;
+  readonly principalKind: 'device' | 'application';
+  readonly principalId: string;
+  readonly anonymous: boolean;
+  readonly clientId: string;
+  /** Protocol family. */
+  readonly protocol: string;
+  /** Kept for so long after its connection ended, in seconds. */
+  readonly expiryS: number;
+  readonly createdUs: number;
+  /** Since when it has no connection; null: it has one (or had one when the hub died). */
+  readonly detachedUs: number | null;
+  /** Every message up to this place may have been sent before. */
+  readonly sentPlace: number;
+  /** Messages that its full queue had to drop since it began. */
+  readonly dropped: number;
+}
+
+/** A subscription of a kept session; the optional parts as in `Subscription`. */
+export interface SubscriptionRow {
+  readonly id: string;
+  readonly filter: string;
+  readonly qos: 0 | 1 | 2;
+  readonly share?: string;
+  readonly noLocal?: boolean;
+  readonly retainAsPublished?: boolean;
+  readonly retainHandling?: 0 | 1 | 2;
+  readonly identifier?: number;
+}
+
+/** A will that is published when its connection is gone. One for each session key. */
+export interface WillRow {
+  readonly key: string;
+  readonly principalKind: 'device' | 'application';
+  readonly principalId: string;
+  readonly anonymous: boolean;
+  readonly protocol: string;
+  /** As the client gave it: topic as written, `expiresMs` null. */
+  readonly message: StoredMessage;
+  readonly delayS: number;
+  readonly expiryS: number | null;
+  /** When it is due; null: its connection is open (or was when the hub died). */
+  readonly dueUs: number | null;
+}
+
+/**
+ * What sessions, retained messages and wills write, in the order given. None can fail by its data, so they have no savepoint: one that
+ * fails fails the batch. What is not there is removed without a complaint, what is there is replaced. What names a session or a message that is
+ * not there is left out.
+ */
+export type SessionWrite =
+  | { readonly op: 'session.put'; readonly session: SessionRow }
+  /** With its subscriptions, queue and receipts. */
+  | { readonly op: 'session.delete'; readonly id: number }
+  | { readonly op: 'subscription.put'; readonly session: number; readonly subscription: SubscriptionRow }
+  | { readonly op: 'subscription.delete'; readonly session: number; readonly id: string }
+  /**
+   * Comes before the queue entries that name it, of which there is one in the same batch at least: a message that no entry names at the end
+   * of a batch goes. Ids are given by the registry, rising, never reused.
+   */
+  | { readonly op: 'message.add'; readonly id: number; readonly message: StoredMessage }
+  | {
+      readonly op: 'queue.add';
+      readonly session: number;
+      readonly place: number;
+      readonly message: number;
+      readonly qos: 1 | 2;
+      readonly retain: boolean;
+      /** Ids of the matching subscriptions. */
+      readonly matches: readonly string[];
+      /** What the entry is charged with. */
+      readonly bytes: number;
+    }
+  | { readonly op: 'queue.remove'; readonly session: number; readonly place: number }
+  /** The message is finished; the place stays as a release that is owed. It is charged with nothing. */
+  | { readonly op: 'queue.release'; readonly session: number; readonly place: number }
+  | { readonly op: 'receipt.add'; readonly session: number; readonly packetId: number }
+  | { readonly op: 'receipt.remove'; readonly session: number; readonly packetId: number }
+  | { readonly op: 'retained.put'; readonly message: StoredMessage }
+  | { readonly op: 'retained.delete'; readonly topic: string }
+  | { readonly op: 'will.put'; readonly will: WillRow }
+  | { readonly op: 'will.delete'; readonly key: string };
+
+/** A message that waits in a session's queue. */
+export interface QueueRow {
+  readonly place: number;
+  readonly qos: 1 | 2;
+  readonly retain: boolean;
+  readonly matches: readonly string[];
+  readonly bytes: number;
+  readonly message: StoredMessage;
+}
+
+/** A kept session as the hub finds it at its start. The messages of its queue stay on disk. */
+export interface KeptSession {
+  readonly session: SessionRow;
+  readonly subscriptions: readonly SubscriptionRow[];
+  readonly queue: {
+    /** Messages that wait, without releases. */
+    readonly count: number;
+    readonly bytes: number;
+    /** Lowest and highest place, releases included; 0: there is none. */
+    readonly first: number;
+    readonly last: number;
+    /** Places whose release is owed, ascending. */
+    readonly released: readonly number[];
+  };
+  /** Packet ids of QoS 2 messages that were taken and not yet released, ascending. */
+  readonly receipts: readonly number[];
 }
 
 export interface BatchResult {
@@ -345,6 +474,14 @@ export interface StartState {
   readonly operators: readonly OperatorRow[];
   /** In the order of creation; expired ones too. */
   readonly signIns: readonly SignInRow[];
+  /** In the order of their ids. */
+  readonly sessions: readonly KeptSession[];
+  /** Highest ids ever given. */
+  readonly lastSessionId: number;
+  readonly lastMessageId: number;
+  /** Oldest first. */
+  readonly retained: readonly StoredMessage[];
+  readonly wills: readonly WillRow[];
 }
 
 export interface StoreFacts {
@@ -376,9 +513,19 @@ export interface StoreReader {
   }): Promise<{ readonly items: readonly LogRow[]; readonly next: string | null; readonly complete: boolean }>;
   /** Raw log rows in commit order with id > afterId, nothing merged. `limit` is capped at 10,000. */
   log(afterId: number, limit: number): Promise<readonly LogRow[]>;
-  /** Newest first. `evicted`: how many of this device's were let go since it was created. */
   /** Id of the last log row; 0: the log is empty. */
   lastLogId(): Promise<number>;
+  /**
+   * Messages that wait for a session, with place > afterPlace, ascending, without releases: at most `limit` (capped at 1,000), and no more once
+   * their `bytes` come to `maxBytes`. One comes always, where there is one; fewer than `limit` does not say that there are no more.
+   */
+  sessionQueue(query: {
+    readonly session: number;
+    readonly afterPlace: number;
+    readonly limit: number;
+    readonly maxBytes: number;
+  }): Promise<readonly QueueRow[]>;
+  /** Newest first. `evicted`: how many of this device's were let go since it was created. */
   rejected(device: string, page: PageRequest): Promise<Page<RejectedRow> & { readonly evicted: number }>;
   /** Newest first. */
   events(device: string, page: PageRequest): Promise<Page<EventRow>>;

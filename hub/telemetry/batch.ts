@@ -6,6 +6,7 @@ import type {
   ControlWrite,
   SequencedMessage,
   SeriesRow,
+  SessionWrite,
   WriteBatch,
 } from '#hub/store/port.js';
 import { VALUE_BOOLEAN, VALUE_NUMBER, VALUE_STRING } from '#hub/store/port.js';
@@ -32,11 +33,12 @@ export class OpenBatch {
   readonly touched: Series[] = [];
   readonly newSeries: SeriesRow[] = [];
   readonly sequenced: SequencedMessage[] = [];
+  readonly sessions: SessionWrite[] = [];
   readonly control: ControlWrite[] = [];
   /** A bare Pending is the common case: a message without a sequence, settled as stored. */
   readonly waiting: (Pending | AfterCommit)[] = [];
   count = 0;
-  /** Rough bytes held: rows, strings and control payloads. */
+  /** Rough bytes held: rows, strings, control payloads and what session writes are charged with. */
   bytes = 0;
   /** When its first entry came, by the monotonic clock; -1: it is empty. */
   firstMs = -1;
@@ -93,6 +95,7 @@ export class OpenBatch {
         texts: this.#texts,
       },
       sequenced: this.sequenced,
+      sessions: this.sessions,
       control: this.control,
     };
   }

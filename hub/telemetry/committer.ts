@@ -49,6 +49,11 @@ export class Committer implements TelemetryBacklog {
     return batch;
   }
 
+  /** The batch that brings the last of what was handed over so far to disk: the one that commits, where nothing came after it. */
+  lastBatch(): OpenBatch {
+    return this.#sealed !== null && this.#open.empty ? this.#sealed : this.batch();
+  }
+
   get abandoned(): boolean {
     return this.#abandoned;
   }

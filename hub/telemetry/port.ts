@@ -1,6 +1,6 @@
 import type { Pending } from '#protocols/outcome.js';
 import type { Reading, StreamPosition, Value } from '#protocols/reading.js';
-import type { ControlResult, ControlWrite } from '#hub/store/port.js';
+import type { ControlResult, ControlWrite, SessionWrite } from '#hub/store/port.js';
 
 /** The way of a reading: accept, batch, commit, acknowledge. All writes of the hub pass here, so that one commit serves them all. */
 export interface Telemetry {
@@ -25,6 +25,10 @@ export interface Telemetry {
     settledAs: 'rejected' | 'stored',
     position?: StreamPosition,
   ): void;
+  /** A session write in the batch that fills now, in order with the others. `bytes`: what the backlog is charged with. */
+  keep(write: SessionWrite, bytes: number): void;
+  /** Settles `pending` as stored when everything handed over so far is on disk, as abandoned when the hub gave up on it. In order with `accept`. */
+  settleAfterCommit(pending: Pending): void;
   latest(device: string): readonly LatestValue[];
   /** Rows accepted and not yet committed; above the high-water mark the gateway pauses the sockets that fill it. */
   readonly backlog: TelemetryBacklog;

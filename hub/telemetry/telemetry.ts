@@ -7,6 +7,7 @@ import {
   type BatchResult,
   type ControlResult,
   type ControlWrite,
+  type SessionWrite,
   type StartState,
   type Store,
 } from '#hub/store/port.js';
@@ -123,6 +124,19 @@ export class TelemetryPath implements Telemetry {
     const { stream, seq } = position;
     batch.sequenced.push({ device, stream, seq, firstRow: batch.count, endRow: batch.count, control });
     batch.waiting.push(new SequencedControl(pending, index, outcome));
+  }
+
+  keep(write: SessionWrite, bytes: number): void {
+    // Nothing is written any more, so nothing is gathered.
+    if (this.#committer.abandoned) return;
+    const batch = this.#committer.batch();
+    batch.sessions.push(write);
+    batch.bytes += bytes;
+  }
+
+  settleAfterCommit(pending: Pending): void {
+    if (this.#committer.abandoned) pending.settle(ABANDONED);
+    else this.#committer.lastBatch().waiting.push(pending);
   }
 
   latest(device: string): readonly LatestValue[] {

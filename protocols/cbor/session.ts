@@ -81,7 +81,10 @@ class CborSession implements DeviceSession {
     const request = {
       clientId: hello.id ?? null,
       credentials: hello.token === undefined ? null : { username: null, password: hello.token },
-      persistent: false,
+      cleanStart: true,
+      expiryS: 0,
+      will: null,
+      refusesSingly: true,
       description: hello.firmware === undefined ? {} : { firmware: hello.firmware },
     };
     this.#host.identify(request, (result) => this.#identified(result, hello));
@@ -212,8 +215,8 @@ class CborSession implements DeviceSession {
   }
 
   /** This protocol has no subscriptions, so the router has nothing for it. */
-  forward(): void {
-    return;
+  forward(): boolean {
+    return true;
   }
 
   writable(): void {

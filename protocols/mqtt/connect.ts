@@ -1,125 +1,107 @@
-import type { CloseReason } from '../close-reasons.ts';
+import { isUtf8 } from 'node:buffer';
 import { ProtocolError } from '../errors.ts';
 import type { ProtocolLimits } from '../limits.ts';
-import type { Identification, PublishRequest } from '../subprotocol.ts';
-import {
-  BAD_CREDENTIALS,
-  CONNACK_5_UNSUPPORTED_VERSION,
-  encodeConnack,
-  IDENTIFIER_REJECTED,
-  NOT_AUTHORIZED,
-  SERVER_UNAVAILABLE,
-  UNACCEPTABLE_VERSION,
-} from './encode.ts';
-import { parseConnect, withByte } from './packets.ts';
-import { checkTopicName } from './publish.ts';
-import { checkConnect, readVersion } from './validate.ts';
+import { FOREVER, type Identification, type Will } from '../subprotocol.ts';
+import { levelCount } from '../topics.ts';
+import { copyOf, messageProperties } from './message-properties.ts';
+import type { ConnectPacket, Level } from './packet.ts';
+import type { Peer } from './peer.ts';
 
-/** What a CONNECT asks for, or the answer with which it is refused at once. */
-export type Connect =
-  | {
-      readonly ok: true;
-      /** 3: MQTT 3.1, 4: MQTT 3.1.1. */
-      readonly level: 3 | 4;
-      readonly keepAliveS: number;
-      readonly identification: Identification;
-      /** Owns its payload. */
-      readonly will: PublishRequest | null;
-    }
-  | { readonly ok: false; readonly answer: Buffer; readonly reason: CloseReason; readonly detail: string };
+const NAMES: Record<Level, string> = { 3: '3.1', 4: '3.1.1', 5: '5.0' };
 
-/** Reads a whole CONNECT packet, section 3.1. Throws ProtocolError where MQTT wants a close without CONNACK. */
-export function readConnect(data: Buffer, start: number, body: number, end: number, limits: ProtocolLimits): Connect {
-  const refusal = refusedVersion(readVersion(data, body, end));
-  if (refusal !== null) return refusal;
-  const shape = checkConnect(data, body, end);
-  const level = shape.level === 3 ? 3 : 4;
-  const packet = parseConnect(withByte(data.subarray(start, end), shape.flagsAt - start, shape.flags));
-  const persistent = packet.clean === false;
-  if (packet.clientId === '' && persistent) return refusedClientId('an empty client id needs a clean session');
-  // MQTT 3.1, section 3.1: 1 to 23 characters. The hub is generous about the 23, the 1 stands.
-  if (packet.clientId === '' && level === 3) return refusedClientId('MQTT 3.1 needs a client id');
-  if (Buffer.byteLength(packet.clientId) > limits.maxClientIdBytes) {
-    return refusedClientId(`a client id may have ${limits.maxClientIdBytes} bytes`);
-  }
-  const keepAliveS = packet.keepalive ?? 0;
+/** Is it MQTT at all? If not, no answer would be understood [MQTT-3.1.2-1]. */
+export function isMqtt(protocolName: string): boolean {
+  return protocolName === 'MQTT' || protocolName === 'MQIsdp';
+}
+
+/** The level that a CONNECT speaks [MQTT-3.1.2-2]. Throws ProtocolError. */
+export function servedLevel({ name, level }: { readonly name: string; readonly level: number }): Level {
+  if (name === 'MQTT' && (level === 4 || level === 5)) return level;
+  if (name === 'MQIsdp' && level === 3) return level;
+  const detail = `${name} level ${level} is not served; MQTT 5.0 (MQTT, 5), 3.1.1 (MQTT, 4) and 3.1 (MQIsdp, 3) are`;
+  throw new ProtocolError('unsupported_version', detail);
+}
+
+/** What the hub must keep to on its way to this client. */
+export function peerOf({ level, properties }: ConnectPacket): Peer {
   return {
-    ok: true,
     level,
-    keepAliveS,
-    identification: {
-      clientId: packet.clientId === '' ? null : packet.clientId,
-      credentials: readCredentials(packet.username, packet.password),
-      persistent,
-      description: { level: level === 3 ? '3.1' : '3.1.1', keepAliveS: String(keepAliveS) },
-    },
-    will: packet.will === undefined ? null : readWill(packet.will, limits),
+    maxPacketBytes: properties.maximumPacketSize ?? Infinity,
+    receiveMaximum: properties.receiveMaximum ?? 0xffff,
+    topicAliasMaximum: properties.topicAliasMaximum ?? 0,
+    problemInformation: properties.requestProblemInformation ?? true,
   };
 }
 
-/** [MQTT-3.1.2-1, MQTT-3.1.2-2]; a client of MQTT 5.0 is answered in its own form (MQTT 5.0, 3.1.2.2). */
-function refusedVersion({ name, level }: { readonly name: string; readonly level: number }): Connect | null {
-  if (name !== 'MQTT' && name !== 'MQIsdp') {
-    throw new ProtocolError('unsupported_version', 'the protocol name is neither MQTT nor MQIsdp');
+/** What the hub is told of a client, section 3.1. Throws ProtocolError when it needs not be asked. */
+export function identificationOf(packet: ConnectPacket, limits: ProtocolLimits): Identification {
+  const { level, clientId, cleanStart, keepAliveS, properties } = packet;
+  checkClientId(packet, limits);
+  if (properties.authenticationMethod !== undefined) {
+    throw new ProtocolError('bad_authentication_method', 'no authentication method is served');
   }
-  if ((name === 'MQTT' && level === 4) || (name === 'MQIsdp' && level === 3)) return null;
-  const isFive = name === 'MQTT' && level === 5;
   return {
-    ok: false,
-    answer: isFive ? CONNACK_5_UNSUPPORTED_VERSION : encodeConnack(false, UNACCEPTABLE_VERSION),
-    reason: 'unsupported_version',
-    detail: `${name} level ${level} is not served; MQTT 3.1.1 (MQTT, 4) and 3.1 (MQIsdp, 3) are`,
+    clientId: clientId === '' ? null : clientId,
+    credentials: credentialsOf(packet),
+    cleanStart,
+    // MQTT 3 knows sessions without an end, and such that end with their connection.
+    expiryS: level === 5 ? (properties.sessionExpiryIntervalS ?? 0) : cleanStart ? 0 : FOREVER,
+    will: packet.will === null ? null : willOf(packet.will, level, limits),
+    refusesSingly: level === 5,
+    description: { level: NAMES[level], keepAliveS: String(keepAliveS) },
   };
 }
 
-/** [MQTT-3.1.3-8, MQTT-3.1.3-9] */
-function refusedClientId(detail: string): Connect {
-  return { ok: false, answer: encodeConnack(false, IDENTIFIER_REJECTED), reason: 'client_id_refused', detail };
+/** [MQTT-3.1.3-8, MQTT-3.1.3-9]; MQTT 5.0 may leave it empty in any case. */
+function checkClientId({ level, clientId, cleanStart }: ConnectPacket, limits: ProtocolLimits): void {
+  if (clientId === '' && level !== 5 && !cleanStart) {
+    throw new ProtocolError('client_id_refused', 'an empty client id needs a clean session');
+  }
+  // MQTT 3.1, section 3.1: 1 to 23 characters. The hub is generous about the 23, the 1 stands.
+  if (clientId === '' && level === 3) throw new ProtocolError('client_id_refused', 'MQTT 3.1 needs a client id');
+  if (Buffer.byteLength(clientId) > limits.maxClientIdBytes) {
+    throw new ProtocolError('client_id_refused', `a client id may have ${limits.maxClientIdBytes} bytes`);
+  }
 }
 
-function readCredentials(username: string | undefined, password: Buffer | undefined): Identification['credentials'] {
-  if (username === undefined) return null;
-  return { username, password: password === undefined ? null : password.toString('utf8') };
+function credentialsOf({ username, password }: ConnectPacket): Identification['credentials'] {
+  if (username === null && password === null) return null;
+  return { username, password: password === null ? null : password.toString('utf8') };
 }
 
-function readWill(
-  will: { topic: string; payload: Buffer | string; qos?: number; retain?: boolean },
-  limits: ProtocolLimits,
-): PublishRequest {
-  checkTopicName(will.topic, Buffer.byteLength(will.topic), limits);
-  const payload = Buffer.allocUnsafeSlow(will.payload.length);
-  (will.payload as Buffer).copy(payload);
+function willOf(will: NonNullable<ConnectPacket['will']>, level: Level, limits: ProtocolLimits): Will {
+  const { topic, qos, retain, properties } = will;
+  checkTopic(topic, level, limits);
+  if (properties.payloadFormatIndicator === 1 && !isUtf8(will.payload)) {
+    throw new ProtocolError(
+      'payload_format_invalid',
+      'the will is not UTF-8, although its payload format indicator says so',
+    );
+  }
+  const more = messageProperties(properties, null);
   return {
-    topic: will.topic,
-    payload,
-    // QoS 2 is not served yet: such a will is published at QoS 1, the most that any subscriber is granted.
-    qos: will.qos === 0 ? 0 : 1,
-    retain: will.retain === true,
-    contentType: null,
-    headers: [],
+    request: {
+      topic,
+      payload: copyOf(will.payload),
+      qos,
+      retain,
+      contentType: properties.contentType ?? null,
+      headers: properties.userProperties ?? [],
+      ...(more === undefined ? {} : { properties: more }),
+    },
+    delayS: properties.willDelayIntervalS ?? 0,
+    expiryS: properties.messageExpiryIntervalS ?? null,
   };
 }
 
-/** CONNACK return code of a refusal; reasons without one are closed without a word. */
-const CONNACK_CODES: Partial<Record<CloseReason, number>> = {
-  bad_credentials: BAD_CREDENTIALS,
-  credentials_required: NOT_AUTHORIZED,
-  credentials_contradict: NOT_AUTHORIZED,
-  protocol_not_allowed: NOT_AUTHORIZED,
-  device_disabled: NOT_AUTHORIZED,
-  device_deleted: NOT_AUTHORIZED,
-  not_authorized: NOT_AUTHORIZED,
-  client_id_refused: IDENTIFIER_REJECTED,
-  store_unavailable: SERVER_UNAVAILABLE,
-  overloaded: SERVER_UNAVAILABLE,
-  registration_limit: SERVER_UNAVAILABLE,
-  internal_error: SERVER_UNAVAILABLE,
-  hub_shutdown: SERVER_UNAVAILABLE,
-  identify_timeout: SERVER_UNAVAILABLE,
-};
-
-/** The CONNACK that says `reason` (table 3.1), or null: MQTT 3 has no word for it. */
-export function refusal(reason: CloseReason): Buffer | null {
-  const code = CONNACK_CODES[reason];
-  return code === undefined ? null : encodeConnack(false, code);
+/** Its grammar is checked where it is read. MQTT 5.0 has a word for a topic that is sound and not taken. */
+function checkTopic(topic: string, level: Level, limits: ProtocolLimits): void {
+  const reason = level === 5 ? 'topic_name_invalid' : 'limit_exceeded';
+  const bytes = Buffer.byteLength(topic);
+  if (bytes > limits.maxTopicBytes) {
+    throw new ProtocolError(reason, `a will topic of ${bytes} bytes, at most ${limits.maxTopicBytes}`);
+  }
+  if (levelCount(topic) > limits.maxTopicLevels) {
+    throw new ProtocolError(reason, `a will topic of more than ${limits.maxTopicLevels} levels`);
+  }
 }

@@ -1,160 +1,199 @@
-import type { Command, Qos, RoutedMessage, Subscription } from '../message.ts';
-import { NOBODY } from '../outcome.ts';
+import { ProtocolError } from '../errors.ts';
+import type { Delivery, Subscription } from '../message.ts';
 import type { Principal } from '../principal.ts';
-import type { InFlight, QueuedMessage, SessionState } from '../session-state.ts';
-import type { Link, SessionHost } from '../subprotocol.ts';
-import { answerTopic, commandTopic, matchesFilter, resolveMe } from '../topics.ts';
-import { encodePublish } from './encode.ts';
-
-/** A command in flight from an earlier connection that the hub has not offered again. */
-interface Carried {
-  readonly packetId: number;
-  readonly entry: InFlight;
-}
+import { packetIdOf, type SessionState } from '../session-state.ts';
+import type { SessionHost } from '../subprotocol.ts';
+import { answerTopic } from '../topics.ts';
+import { OutgoingAliases } from './aliases.ts';
+import { Commands } from './commands.ts';
+import { publishProperties, secondsLeft } from './message-properties.ts';
+import type { AckPacket } from './packet.ts';
+import { REASON } from './reason-codes.ts';
+import { Window } from './window.ts';
+import type { Wire } from './wire.ts';
 
 const OWN = 'devices/me/';
+const PUBREL = 6;
 
 /**
- * Messages and commands on their way to one client: the in-flight window, packet ids and the queue behind them. All of it
- * lies in the `SessionState`, which a persistent session keeps when the connection ends.
- *
- * What goes first: messages that a resumed session sends again, then commands, then the queue. While anything waits in the
- * queue, new QoS 1 messages go behind it, so their order stands.
- *
- * Commands in flight when the last connection ended keep their packet ids and take no place in the window. When the hub
- * offers one again it goes out with that id and DUP. Those that it never offers during a whole connection (ended, cancelled,
- * expired meanwhile) are forgotten when that connection ends, so their packet ids cannot pile up.
+ * Messages on their way to one client: the window, packet ids, QoS 1 and the sender's side of QoS 2 (section 4.3). What waits
+ * lies with the hub, which offers it by `forward`, also after a reconnect: first what was sent before, with its packet ids
+ * and DUP [MQTT-4.4.0-1]. Commands go before messages that wait for room.
  */
 export class Outgoing {
-  readonly #link: Link;
+  readonly commands: Commands;
+  readonly #wire: Wire;
   readonly #host: SessionHost;
   readonly #state: SessionState;
   readonly #principal: Principal;
-  /** Packet ids of messages that a resumed session has still to send again, first first. */
-  #resend: number[] | null = null;
-  /** By command id. */
-  #carried: Map<string, Carried> | null = null;
-  /** `deliver` had to refuse for want of room: the hub waits for a word. */
-  #commandRefused = false;
-  #stopped = false;
+  readonly #window: Window;
+  readonly #aliases: OutgoingAliases | null;
+  /** `forward` had to refuse for want of room: the hub waits for a word. */
+  #refused = false;
+  /** Packet ids whose PUBREL waits for the disk. */
+  #releasing: Set<number> | null = null;
 
-  constructor(link: Link, host: SessionHost, state: SessionState, principal: Principal) {
-    this.#link = link;
+  constructor(wire: Wire, host: SessionHost, state: SessionState, principal: Principal) {
+    this.#wire = wire;
     this.#host = host;
     this.#state = state;
     this.#principal = principal;
+    const { maxInFlight, maxTopicAliases } = host.limits;
+    this.#window = new Window(wire, state, maxInFlight);
+    const aliases = Math.min(wire.peer.topicAliasMaximum, maxTopicAliases);
+    this.#aliases = aliases === 0 ? null : new OutgoingAliases(aliases);
+    this.commands = new Commands(wire, host, state, principal, this.#window);
   }
 
-  /**
-   * After CONNACK: sends again what was in flight, in its order, with its packet ids and DUP [MQTT-4.4.0-1, MQTT-4.6.0-1].
-   * A congested link takes the rest when it is writable: the window may hold more than the link does.
-   */
+  /** After CONNACK: what was released goes on with PUBREL [MQTT-4.4.0-1]; commands keep their packet ids. */
   resume(): void {
-    for (const [packetId, entry] of this.#state.inFlight) {
-      if (entry.kind === 'message') (this.#resend ??= []).push(packetId);
-      else (this.#carried ??= new Map()).set(entry.commandId, { packetId, entry });
+    for (const [packetId, entry] of [...this.#state.inFlight]) {
+      if (entry.kind === 'command') this.commands.carry(packetId, entry);
+      else if (entry.kind === 'released') this.#release(packetId, entry.delivery);
     }
-    this.#sendAgain();
   }
 
   /** Lets what waits go on, as far as link and window allow. */
   goOn(): void {
-    if (this.#stopped) return;
-    this.#sendAgain();
-    if (this.#commandRefused && this.#hasRoom()) {
-      this.#commandRefused = false;
-      this.#host.readyForCommands();
-    }
-    while (this.#state.queue.length > 0 && this.#hasRoom()) this.#sendFirst(this.#state.queue.shift()!);
+    if (this.#wire.stopped) return;
+    this.commands.goOn();
+    if (!this.#refused || !this.#window.hasRoom) return;
+    this.#refused = false;
+    this.#host.readyForMessages();
   }
 
-  /** See DeviceSession.forward: one copy at QoS 0 or 1, whatever the number of matching subscriptions [MQTT-3.3.5-1]. */
-  forward(message: RoutedMessage, matches: readonly Subscription[], qos: Qos): void {
-    if (qos === 0) {
-      if (this.#stopped) return;
-      if (this.#link.congested) this.#host.dropped('slow');
-      else this.#send(message, matches, 0, 0, false);
-      return;
+  /** Hot path. See DeviceSession.forward: one copy, whatever the number of matching subscriptions [MQTT-3.3.4-2]. */
+  forward(delivery: Delivery): boolean {
+    if (delivery.qos === 0) {
+      if (this.#wire.stopped) return true;
+      if (this.#wire.congested) this.#host.dropped('slow');
+      else this.#send(delivery, 0);
+      return true;
     }
-    const entry: QueuedMessage = { message, matches, qos: 1 };
-    if (this.#state.queue.length === 0 && this.#hasRoom()) this.#sendFirst(entry);
-    else if (!this.#state.queue.push(entry)) this.#host.dropped('queue');
-  }
-
-  /** See DeviceSession.deliver. A command that is in flight on this connection is not sent twice. */
-  deliver(command: Command): boolean {
-    if (this.#stopped) return false;
-    const match = this.#subscriptionFor(command);
-    if (match === null) return false;
-    const carried = this.#carriedOf(command.id);
-    if (carried === null && this.#isInFlight(command.id)) return true;
-    if (this.#resend !== null || this.#link.congested || (match.qos !== 0 && !this.#hasRoom())) {
-      this.#commandRefused = true;
+    if (!this.#window.hasRoom) {
+      this.#refused = true;
       return false;
     }
-    const packetId = match.qos === 0 ? 0 : this.#take(command.id, carried);
-    const { device, id, name, payload } = command;
-    const topic = answerTopic(commandTopic(device, id, name), match.filter, this.#principal.id);
-    const qos = match.qos === 0 ? 0 : 1;
-    this.#link.send(
-      encodePublish({ topic, payload, qos, retain: false, dup: qos === 1 && carried !== null, packetId }),
-    );
+    const packetId = delivery.place === 0 ? this.#state.nextPacketId() : packetIdOf(delivery.place);
+    if (this.#send(delivery, packetId)) this.#state.inFlight.set(packetId, { kind: 'message', delivery });
+    else this.#host.acknowledged(delivery);
     return true;
   }
 
-  /** PUBACK. A packet id that is not in flight means nothing: the client may repeat itself. */
-  acknowledged(packetId: number): void {
-    const entry = this.#state.inFlight.get(packetId);
+  /** PUBACK. A packet id that is not in flight means nothing: the client may repeat itself. Throws ProtocolError. */
+  acknowledged(ack: AckPacket): void {
+    const entry = this.#state.inFlight.get(ack.packetId);
     if (entry === undefined) return;
-    this.#state.inFlight.delete(packetId);
-    if (entry.kind === 'command') {
-      if (this.#carried?.get(entry.commandId)?.entry === entry) this.#carried.delete(entry.commandId);
-      this.#host.progress(entry.commandId, { kind: 'received' }, NOBODY);
+    if (entry.kind === 'released' || (entry.kind === 'message' && entry.delivery.qos !== 1)) {
+      throw unexpected('PUBACK', 'a message of QoS 2');
     }
+    this.#state.inFlight.delete(ack.packetId);
+    if (entry.kind === 'command') this.commands.answered(entry, ack);
+    else this.#host.acknowledged(entry.delivery);
     this.goOn();
   }
 
-  /** Nothing is sent any more; QoS 1 messages that still come wait for the next connection. */
-  stop(): void {
-    this.#stopped = true;
+  /** PUBREC. Throws ProtocolError. */
+  received({ packetId, reasonCode }: AckPacket): void {
+    const entry = this.#state.inFlight.get(packetId);
+    if (entry === undefined) this.#receivedUnknown(packetId, reasonCode);
+    else if (entry.kind === 'command' || (entry.kind === 'message' && entry.delivery.qos !== 2)) {
+      throw unexpected('PUBREC', 'a message of QoS 1');
+    } else if (reasonCode >= REASON.unspecifiedError) this.#finish(packetId, entry.delivery);
+    else if (entry.kind === 'message') {
+      // The key keeps its place: the order of sending [MQTT-4.6.0-3].
+      this.#state.inFlight.set(packetId, { kind: 'released', delivery: entry.delivery });
+      this.#release(packetId, entry.delivery);
+    } else if (this.#releasing?.has(packetId) !== true) this.#wire.acknowledge(PUBREL, packetId);
   }
 
-  /** The link is gone. Entries are compared: a connection that took over may have sent some of them again already. */
+  /** PUBCOMP. Throws ProtocolError. */
+  completed({ packetId }: AckPacket): void {
+    const entry = this.#state.inFlight.get(packetId);
+    if (entry === undefined) return;
+    if (entry.kind !== 'released') throw unexpected('PUBCOMP', 'a message that was not released');
+    this.#finish(packetId, entry.delivery);
+  }
+
+  /** The link is gone. Messages are offered again by the hub; commands and what was released stay for the next connection. */
   closed(): void {
-    this.#stopped = true;
-    for (const { packetId, entry } of this.#carried?.values() ?? []) {
-      if (this.#state.inFlight.get(packetId) === entry) this.#state.inFlight.delete(packetId);
-    }
-    this.#carried = null;
-    this.#resend = null;
-  }
-
-  #hasRoom(): boolean {
-    const inFlight = this.#state.inFlight.size - (this.#carried?.size ?? 0);
-    return !this.#stopped && this.#resend === null && inFlight < this.#host.limits.maxInFlight && !this.#link.congested;
-  }
-
-  #sendAgain(): void {
-    while (this.#resend !== null && !this.#link.congested) {
-      const packetId = this.#resend.shift();
-      if (packetId === undefined) this.#resend = null;
-      else {
-        const flying = this.#state.inFlight.get(packetId);
-        if (flying?.kind === 'message') this.#send(flying.entry.message, flying.entry.matches, 1, packetId, true);
-      }
+    this.commands.closed();
+    for (const [packetId, entry] of this.#state.inFlight) {
+      if (entry.kind === 'message') this.#state.inFlight.delete(packetId);
     }
   }
 
-  #sendFirst(entry: QueuedMessage): void {
-    const packetId = this.#state.nextPacketId();
-    this.#state.inFlight.set(packetId, { kind: 'message', entry });
-    this.#send(entry.message, entry.matches, 1, packetId, false);
+  /** The client has no such exchange in mind that we know of: told so in MQTT 5.0 (3.6.2.1), and in MQTT 3 let go on. */
+  #receivedUnknown(packetId: number, reasonCode: number): void {
+    if (reasonCode < REASON.unspecifiedError) this.#wire.acknowledge(PUBREL, packetId, REASON.packetIdNotFound);
   }
 
-  #send(message: RoutedMessage, matches: readonly Subscription[], qos: 0 | 1, packetId: number, dup: boolean): void {
-    const { payload, retain } = message;
-    const topic = this.#topicAsSeen(message.topic, matches);
-    this.#link.send(encodePublish({ topic, payload, qos, retain, dup, packetId }));
+  /** PUBREL leaves when it is on disk that the message is finished: it is never sent again after it. */
+  #release(packetId: number, delivery: Delivery): void {
+    (this.#releasing ??= new Set()).add(packetId);
+    this.#host.released(delivery, () => {
+      this.#releasing?.delete(packetId);
+      this.#wire.acknowledge(PUBREL, packetId);
+    });
+  }
+
+  #finish(packetId: number, delivery: Delivery): void {
+    this.#state.inFlight.delete(packetId);
+    this.#host.acknowledged(delivery);
+    this.goOn();
+  }
+
+  /** False: it is skipped for good, and counted. */
+  #send(delivery: Delivery, packetId: number): boolean {
+    const { message, qos, dup } = delivery;
+    const expiryS = message.properties === undefined ? Infinity : secondsLeft(message, this.#host.now());
+    // One that the client may know already is finished, not forgotten [MQTT-3.3.2-5].
+    if (expiryS <= 0 && !dup) {
+      this.#host.dropped('expired');
+      return false;
+    }
+    const topic = this.#topicAsSeen(message.topic, delivery.matches);
+    const sent =
+      this.#wire.peer.level === 5
+        ? this.#sendWithProperties(delivery, topic, packetId, expiryS)
+        : this.#wire.publish({
+            level: this.#wire.peer.level,
+            topic,
+            payload: message.payload,
+            qos,
+            retain: delivery.retain,
+            dup: dup && qos !== 0,
+            packetId,
+            properties: undefined,
+          });
+    if (!sent) this.#host.dropped('too_large');
+    return sent;
+  }
+
+  /** MQTT 5.0: with an alias where there is one, and without a new one where only that makes it too large. */
+  #sendWithProperties(delivery: Delivery, topic: string, packetId: number, expiryS: number): boolean {
+    const known = this.#aliases?.of(topic) ?? 0;
+    const fresh = known === 0 ? (this.#aliases?.next() ?? 0) : 0;
+    if (known !== 0) return this.#sendAs(delivery, '', known, packetId, expiryS);
+    if (fresh !== 0 && this.#sendAs(delivery, topic, fresh, packetId, expiryS)) {
+      this.#aliases?.given(topic, fresh);
+      return true;
+    }
+    return this.#sendAs(delivery, topic, 0, packetId, expiryS);
+  }
+
+  #sendAs(delivery: Delivery, topic: string, alias: number, packetId: number, expiryS: number): boolean {
+    const { message, qos, retain, dup } = delivery;
+    return this.#wire.publish({
+      level: 5,
+      topic,
+      payload: message.payload,
+      qos,
+      retain,
+      dup: dup && qos !== 0,
+      packetId,
+      properties: publishProperties(delivery, alias, expiryS),
+    });
   }
 
   /** Subscriptions that were all written with `me` are answered with `me`. */
@@ -163,38 +202,8 @@ export class Outgoing {
     for (const match of matches) if (!match.filter.startsWith(OWN)) return topic;
     return answerTopic(topic, OWN, this.#principal.id);
   }
+}
 
-  /** The subscription with the highest QoS that matches the command's topic; among equals the oldest. */
-  #subscriptionFor(command: Command): Subscription | null {
-    if (this.#principal.kind !== 'device') return null;
-    const topic = commandTopic(command.device, command.id, command.name);
-    let best: Subscription | null = null;
-    for (const subscription of this.#state.subscriptions.values()) {
-      if (best !== null && subscription.qos <= best.qos) continue;
-      if (matchesFilter(resolveMe(subscription.filter, this.#principal.id), topic)) best = subscription;
-    }
-    return best;
-  }
-
-  #carriedOf(commandId: string): Carried | null {
-    const carried = this.#carried?.get(commandId);
-    if (carried === undefined || this.#state.inFlight.get(carried.packetId) !== carried.entry) return null;
-    return carried;
-  }
-
-  #isInFlight(commandId: string): boolean {
-    for (const entry of this.#state.inFlight.values()) {
-      if (entry.kind === 'command' && entry.commandId === commandId) return true;
-    }
-    return false;
-  }
-
-  /** Puts the command in flight, behind all that was sent before it, and returns its packet id: the one it had, or a new one. */
-  #take(commandId: string, carried: Carried | null): number {
-    const packetId = carried === null ? this.#state.nextPacketId() : carried.packetId;
-    this.#carried?.delete(commandId);
-    this.#state.inFlight.delete(packetId);
-    this.#state.inFlight.set(packetId, { kind: 'command', commandId });
-    return packetId;
-  }
+function unexpected(packet: string, what: string): ProtocolError {
+  return new ProtocolError('protocol_error', `${packet} for ${what}`);
 }

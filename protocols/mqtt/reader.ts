@@ -13,13 +13,15 @@ export interface PacketSink {
 }
 
 /**
- * Cuts a byte stream into control packets (MQTT 3.1.1, sections 2.2 and 6: a packet may span WebSocket messages and a
- * message may hold many packets [MQTT-6.0.0-2]). The size is checked as soon as the fixed header is known, before
+ * Cuts a byte stream into control packets (sections 2.1 and 6: a packet may span WebSocket messages and a message may
+ * hold many packets [MQTT-6.0.0-2]). The size is checked as soon as the fixed header is known, before
  * anything of the packet is kept.
  */
 export class PacketReader {
   /** Largest packet that is let through, in bytes, fixed header included. */
   maxPacketBytes: number;
+  /** MQTT 5.0 allows no remaining length in more bytes than it needs [MQTT-1.5.5-1]; earlier levels do not mind. */
+  strictLength = false;
   /** The beginning of a packet whose end has not come. */
   #kept: GrowingBytes | null = null;
   /** Where the packet begins in `#header`'s buffer: body and end offsets; end 0 while the fixed header is incomplete. */
@@ -96,6 +98,9 @@ export class PacketReader {
       const byte = data[i]!;
       remaining += (byte & 0x7f) << shift;
       if (byte < 0x80) {
+        if (byte === 0 && shift > 0 && this.strictLength) {
+          throw new ProtocolError('malformed', 'a remaining length in more bytes than it needs [MQTT-1.5.5-1]');
+        }
         this.#body = i + 1;
         this.#end = this.#body + remaining;
         const packetBytes = this.#end - at;

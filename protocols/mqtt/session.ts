@@ -1,20 +1,32 @@
 import type { CloseReason } from '../close-reasons.ts';
-import { AckFifo } from '../ack-fifo.ts';
 import { ProtocolError } from '../errors.ts';
-import type { Command, Qos, RoutedMessage, Subscription } from '../message.ts';
-import { NOBODY, type Outcome } from '../outcome.ts';
+import type { Command, Delivery } from '../message.ts';
 import type { SessionState } from '../session-state.ts';
-import type { DeviceSession, Identified, Link, PublishRequest, SessionHost, Subprotocol } from '../subprotocol.ts';
-import { readConnect, refusal, type Connect } from './connect.ts';
-import { ACCEPTED, encodeConnack, encodePuback, PINGRESP, SERVER_UNAVAILABLE } from './encode.ts';
+import type { DeviceSession, Identification, Identified, Link, SessionHost, Subprotocol } from '../subprotocol.ts';
+import { acceptance, announce, refusal, type Announced } from './connack.ts';
+import { identificationOf, isMqtt, peerOf, servedLevel } from './connect.ts';
 import { GrowingBytes } from './growing-bytes.ts';
+import { Incoming } from './incoming.ts';
 import { Outgoing } from './outgoing.ts';
+import type { DisconnectPacket, Level } from './packet.ts';
+import {
+  readAck,
+  readAuth,
+  readConnect,
+  readDisconnect,
+  readSubscribe,
+  readUnsubscribe,
+  readVersion,
+} from './packets.ts';
+import { unknownPeer, type Peer } from './peer.ts';
 import { PublishReader } from './publish.ts';
 import { PacketReader, type PacketSink } from './reader.ts';
+import { REASON, SERVER_UNAVAILABLE } from './reason-codes.ts';
 import { subscribe, unsubscribe } from './subscriptions.ts';
 import * as raw from './validate.ts';
+import { Wire } from './wire.ts';
 
-/** MQTT 3.1 and 3.1.1; either name takes either level. What is served and what is not: README.md beside this file. */
+/** MQTT 3.1, 3.1.1 and 5.0; either name takes any level. What is served and what is not: README.md beside this file. */
 export const mqttSubprotocol: Subprotocol = {
   names: ['mqtt', 'mqttv3.1'],
   family: 'mqtt',
@@ -23,25 +35,28 @@ export const mqttSubprotocol: Subprotocol = {
   open: (link, host): DeviceSession => new MqttSession(link, host),
 };
 
-/** Packet ids are 16 bits, and one may not be used again before its PUBACK [MQTT-2.3.1-2]. */
-const MOST_UNACKNOWLEDGED = 0xffff;
-
-type Accepted = Extract<Connect, { ok: true }>;
+/** What an accepted client's packets need. */
+interface Open {
+  readonly wire: Wire;
+  readonly state: SessionState;
+  readonly incoming: Incoming;
+  readonly outgoing: Outgoing;
+}
 
 class MqttSession implements DeviceSession, PacketSink {
   readonly #link: Link;
   readonly #host: SessionHost;
   readonly #reader: PacketReader;
   readonly #publishes: PublishReader;
-  readonly #acks = new AckFifo<number>((packetId, outcome) => this.#acknowledge(packetId, outcome));
   /** `connect`: nothing accepted yet. `identifying`: the hub thinks about the CONNECT. `ended`: nothing more is read or sent. */
   #phase: 'connect' | 'identifying' | 'open' | 'ended' = 'connect';
-  #level: 3 | 4 = 4;
+  /** Known as soon as a CONNECT has said its level: from then on it is answered. */
+  #peer: Peer | null = null;
+  /** Of the CONNECT: what a DISCONNECT may change (MQTT 5.0, 3.14.2.2.2). */
+  #expiryS = 0;
   /** What came while the hub thought about the CONNECT. */
   #early: GrowingBytes | null = null;
-  #will: PublishRequest | null = null;
-  #state: SessionState | null = null;
-  #outgoing: Outgoing | null = null;
+  #open: Open | null = null;
 
   constructor(link: Link, host: SessionHost) {
     this.#link = link;
@@ -66,89 +81,113 @@ class MqttSession implements DeviceSession, PacketSink {
     const first = data[start]!;
     if (this.#phase === 'open' && first >> 4 === raw.PUBLISH) {
       this.#host.heard();
-      this.#publish(first, data, body, end);
+      this.#open!.incoming.publish(this.#publishes.read(data, first, body, end));
     } else {
       this.expect(first);
       this.#host.heard();
-      if (this.#phase === 'connect') this.#connect(readConnect(data, start, body, end, this.#host.limits));
-      else this.#control(data, start, body, end);
+      if (this.#phase === 'connect') this.#connect(data, body, end);
+      else this.#control(this.#open!, data, start, body, end);
     }
     return this.#phase === 'open';
   }
 
   deliver(command: Command): boolean {
-    return this.#outgoing?.deliver(command) ?? false;
+    return this.#open?.outgoing.commands.deliver(command) ?? false;
   }
 
-  forward(message: RoutedMessage, matches: readonly Subscription[], qos: Qos): void {
-    this.#outgoing?.forward(message, matches, qos);
+  forward(delivery: Delivery): boolean {
+    return this.#open?.outgoing.forward(delivery) ?? delivery.qos === 0;
   }
 
   writable(): void {
-    this.#outgoing?.goOn();
+    this.#open?.outgoing.goOn();
   }
 
   beat(): void {
     // The server has nothing to say by itself in MQTT: keep-alive is the client's to prove.
   }
 
-  /** MQTT 3 has no word of parting but the CONNACK that refuses: said when a CONNECT waits for its answer. */
-  end(reason: CloseReason): void {
-    const words = this.#phase === 'identifying' ? refusal(reason) : null;
-    if (words !== null) this.#link.send(words);
+  /** In MQTT 5.0 a DISCONNECT; before the CONNACK, the CONNACK that refuses [MQTT-3.14.0-1]. MQTT 3 has no other word of parting. */
+  end(reason: CloseReason, detail: string): void {
+    if (this.#phase === 'open') this.#open!.wire.goodbye(reason, detail);
+    else if (this.#phase !== 'ended' && this.#peer !== null) this.#refuse(this.#peer, reason, detail);
     this.#stop();
   }
 
-  /** [MQTT-3.1.2-8, MQTT-3.1.2-10]: the will of an accepted client is due unless a DISCONNECT has discarded it. */
   closed(_reason: CloseReason): void {
     this.#stop();
-    this.#acks.close();
-    this.#outgoing?.closed();
-    const will = this.#outgoing === null ? null : this.#will;
-    this.#will = null;
-    if (will === null) return;
-    try {
-      this.#host.publish(will, NOBODY);
-    } catch (error) {
-      // A topic that the hub does not let this client use: nobody is left to be told, and the hub has more to clean up.
-      if (!(error instanceof ProtocolError)) throw error;
-    }
+    this.#open?.incoming.closed();
+    this.#open?.outgoing.closed();
+    this.#open = null;
   }
 
   // ---- the beginning
 
-  #connect(connect: Connect): void {
-    if (!connect.ok) {
-      this.#link.send(connect.answer);
-      this.#close(connect.reason, connect.detail);
-      return;
+  /** Throws ProtocolError, which `end` says in a CONNACK once the level is known. */
+  #connect(data: Buffer, body: number, end: number): void {
+    const version = readVersion(data, body, end);
+    if (!isMqtt(version.name)) {
+      throw new ProtocolError('unsupported_version', 'the protocol name is neither MQTT nor MQIsdp [MQTT-3.1.2-1]');
     }
+    this.#peer = unknownPeer(4);
+    const level = servedLevel(version);
+    this.#peer = unknownPeer(level);
+    this.#publishes.level = level;
+    this.#reader.strictLength = level === 5;
+    const packet = readConnect(data, body, end, this.#host.limits);
+    const peer = peerOf(packet);
+    this.#peer = peer;
+    const identification = identificationOf(packet, this.#host.limits);
+    this.#expiryS = identification.expiryS;
     this.#phase = 'identifying';
-    this.#level = connect.level;
-    this.#will = connect.will;
-    this.#host.identify(connect.identification, (result) => this.#identified(connect, result));
+    this.#host.identify(identification, (result) => this.#identified(packet.keepAliveS, peer, identification, result));
   }
 
-  #identified(connect: Accepted, result: Identified): void {
+  #identified(keepAliveS: number, peer: Peer, identification: Identification, result: Identified): void {
     if (!this.#isIdentifying()) return;
     if (!result.ok) {
-      this.#link.send(refusal(result.reason) ?? encodeConnack(false, SERVER_UNAVAILABLE));
-      this.#close(result.reason);
+      // MQTT 3 has few codes, and a client that was heard gets one.
+      this.#refuse(peer, result.reason, '', SERVER_UNAVAILABLE);
+      this.#stop();
+      this.#link.close(result.reason);
+      return;
+    }
+    const { limits } = this.#host;
+    const announced = announce(this.#host);
+    const connack = acceptance(peer, identification, result, announced, limits.maxMessageBytes);
+    if (connack.length > peer.maxPacketBytes) {
+      this.#close('too_large', `a CONNACK of ${connack.length} bytes, the client takes ${peer.maxPacketBytes}`);
       return;
     }
     this.#phase = 'open';
-    this.#reader.maxPacketBytes = this.#host.limits.maxMessageBytes;
-    this.#state = result.state;
-    this.#outgoing = new Outgoing(this.#link, this.#host, result.state, result.principal);
-    // One and a half times the keep-alive, of whole control packets [MQTT-3.1.2-24]; 0 turns it off.
-    this.#host.liveness({ expectMs: connect.keepAliveS * 1500, sendMs: 0, reason: 'keep_alive_timeout' });
-    // MQTT 3.1 has no session present flag: that byte is reserved there.
-    this.#link.send(encodeConnack(result.resumed && connect.level === 4, ACCEPTED));
-    // What was in flight goes before anything that `ready` brings.
-    this.#outgoing.resume();
+    this.#reader.maxPacketBytes = limits.maxMessageBytes;
+    const open = this.#opened(peer, result, announced);
+    // One and a half times the keep-alive, of whole control packets [MQTT-3.1.2-22]; 0 turns it off.
+    this.#host.liveness({ expectMs: keepAliveS * 1500, sendMs: 0, reason: 'keep_alive_timeout' });
+    this.#link.send(connack);
+    // What was released goes before anything that `ready` brings.
+    open.outgoing.resume();
     this.#host.ready();
-    this.#outgoing.goOn();
+    open.outgoing.goOn();
     this.#readEarly();
+  }
+
+  #opened(peer: Peer, { state, principal }: Extract<Identified, { ok: true }>, announced: Announced): Open {
+    const wire = new Wire(this.#link, peer, (reason, detail) => this.#close(reason, detail));
+    const gap = (): void => this.#close('protocol_error', 'a sequence gap');
+    const open = {
+      wire,
+      state,
+      incoming: new Incoming(wire, this.#host, state, announced, gap),
+      outgoing: new Outgoing(wire, this.#host, state, principal),
+    };
+    this.#open = open;
+    return open;
+  }
+
+  #refuse(peer: Peer, reason: CloseReason, detail: string, otherwise: number | null = null): void {
+    const words = refusal(peer, reason, detail, otherwise);
+    if (words !== null) this.#link.send(words);
   }
 
   /** A client may send on without waiting for its CONNACK [MQTT-3.1.4-5]. */
@@ -177,75 +216,70 @@ class MqttSession implements DeviceSession, PacketSink {
 
   // ---- packets of an accepted client
 
-  #publish(first: number, data: Buffer, body: number, end: number): void {
-    const request = this.#publishes.read(data, first, body, end);
-    if (request.qos === 0) {
-      this.#host.publish(request, NOBODY);
-      return;
-    }
-    if (this.#acks.size >= MOST_UNACKNOWLEDGED) {
-      throw new ProtocolError('protocol_error', 'more unacknowledged PUBLISH packets than there are packet ids');
-    }
-    this.#host.publish(request, this.#acks.push(this.#publishes.packetId));
-  }
-
-  #acknowledge(packetId: number, outcome: Outcome): void {
-    switch (outcome.kind) {
-      case 'stored':
-      case 'routed':
-      case 'rejected':
-        // Rejected too: MQTT 3 cannot refuse a message. The hub has recorded it, and without the ack it would come for ever.
-        this.#link.send(encodePuback(packetId));
-        return;
-      case 'gap':
-        // MQTT 3 has no place for a sequence number, so this never comes.
-        this.#close('protocol_error', 'a sequence gap');
-        return;
-      case 'abandoned':
-        return;
-    }
-  }
-
-  #control(data: Buffer, start: number, body: number, end: number): void {
-    const first = data[start]!;
-    switch (first >> 4) {
+  #control(open: Open, data: Buffer, start: number, body: number, end: number): void {
+    const { level } = open.wire.peer;
+    switch (data[start]! >> 4) {
       case raw.PUBACK:
-        this.#outgoing!.acknowledged(raw.readAcknowledgement(data, start, body, end));
+        open.outgoing.acknowledged(readAck(level, data, start, body, end));
+        return;
+      case raw.PUBREC:
+        open.outgoing.received(readAck(level, data, start, body, end));
+        return;
+      case raw.PUBREL:
+        open.incoming.release(readAck(level, data, start, body, end).packetId);
+        return;
+      case raw.PUBCOMP:
+        open.outgoing.completed(readAck(level, data, start, body, end));
         return;
       case raw.SUBSCRIBE:
-        subscribe(data, start, body, end, this.#link, this.#host, this.#state!);
+        subscribe(readSubscribe(level, data, body, end), open.wire, this.#host, open.state);
         return;
       case raw.UNSUBSCRIBE:
-        unsubscribe(data, start, body, end, this.#link, this.#host, this.#state!);
+        unsubscribe(readUnsubscribe(level, data, body, end), open.wire, this.#host);
         return;
       case raw.PINGREQ:
-        raw.checkEmpty(first, body, end);
-        this.#link.send(PINGRESP);
+        raw.checkEmpty(data[start]!, body, end);
+        open.wire.pong();
         return;
       case raw.DISCONNECT:
-        raw.checkEmpty(first, body, end);
-        this.#will = null;
-        this.#close('client_disconnect');
+        this.#disconnect(readDisconnect(level, data, body, end));
         return;
       case raw.CONNECT:
         throw new ProtocolError('protocol_error', 'a second CONNECT [MQTT-3.1.0-2]');
       default:
-        // PUBREC, PUBREL, PUBCOMP. QoS 2 is refused in both directions, so no exchange exists that they could belong to.
-        // To answer a PUBREL with PUBCOMP would tell the client that a message was kept which the hub never had.
-        raw.readAcknowledgement(data, start, body, end);
-        throw new ProtocolError('protocol_error', `${raw.packetName(first)}: QoS 2 is not served`);
+        // AUTH. A CONNECT that names a method is refused, so nothing can be authenticated by it [MQTT-4.12.0-6].
+        readAuth(data, body, end);
+        throw new ProtocolError('protocol_error', 'AUTH without an authentication method in CONNECT');
     }
   }
 
+  /** Section 3.14: only reason code 0x00 discards the will [MQTT-3.14.4-3]. */
+  #disconnect({ reasonCode, properties }: DisconnectPacket): void {
+    const expiryS = properties.sessionExpiryIntervalS;
+    if (expiryS !== undefined && expiryS !== 0 && this.#expiryS === 0) {
+      throw new ProtocolError('protocol_error', 'DISCONNECT would keep a session that CONNECT did not [MQTT-3.1.2-23]');
+    }
+    if (expiryS !== undefined) this.#host.changeExpiry(expiryS);
+    if (reasonCode === REASON.success) this.#host.discardWill();
+    this.#close(
+      'client_disconnect',
+      reasonCode === REASON.success ? '' : `reason code 0x${reasonCode.toString(16).padStart(2, '0')}`,
+    );
+  }
+
   // ---- the end
+
+  get #level(): Level {
+    return this.#peer?.level ?? 4;
+  }
 
   /** A method, so that the compiler does not take the phase from before a call that may change it. */
   #isIdentifying(): boolean {
     return this.#phase === 'identifying';
   }
 
-  #close(reason: CloseReason, detail?: string): void {
-    this.#stop();
+  #close(reason: CloseReason, detail: string): void {
+    this.end(reason, detail);
     this.#link.close(reason, detail);
   }
 
@@ -253,7 +287,7 @@ class MqttSession implements DeviceSession, PacketSink {
     this.#phase = 'ended';
     this.#early = null;
     this.#reader.drop();
-    this.#outgoing?.stop();
+    this.#open?.wire.stop();
   }
 }
 

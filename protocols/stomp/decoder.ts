@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import type { CloseReason } from '../close-reasons.ts';
 import { ProtocolError } from '../errors.ts';
-import { escapesOf, unescapeHeader, type Dialect } from './dialect.ts';
-import { COMMANDS_WITH_BODY, excerpt, receiptContext, type StompFrame } from './frame.ts';
+import { escapesOf, isEscaped, unescapeHeader, type Dialect } from './dialect.ts';
+import { COMMANDS_WITH_BODY, excerpt, LIMIT_HEADER, receiptContext, type StompFrame } from './frame.ts';
 
 export interface DecoderOptions {
   /** What the other side may send. Everything else is a ProtocolError. */
@@ -13,6 +13,8 @@ export interface DecoderOptions {
   readonly maxHeaderBytes: number;
   /** A whole frame, from the first octet of its command to the NUL that ends it. */
   readonly maxFrameBytes: number;
+  /** What `maxFrameBytes` is called where it comes from, for the ERROR. */
+  readonly frameLimit?: string;
 }
 
 const NUL = 0x00;
@@ -28,26 +30,37 @@ const NO_BODY = Buffer.alloc(0);
 
 type Part = 'between' | 'command' | 'headers' | 'body';
 
+interface Fault {
+  readonly reason: CloseReason;
+  readonly message: string;
+  /** Name of the limit that was passed. */
+  readonly limit: string | null;
+}
+
 /**
- * Bytes → frames, by the grammar of STOMP 1.2 (Augmented BNF); frames may be cut anywhere. Holds nothing between
+ * Bytes → frames, by the grammar of all STOMP versions (Augmented BNF) as `dialect` has it; frames may be cut anywhere. Holds nothing between
  * frames, and of an unfinished line or body a copy, never the buffer it was fed.
  *
  * Faults of syntax inside a header block are thrown at its end, so that the ERROR can name the frame's receipt wherever
  * it stood; limits are thrown with the byte that breaks them. After a ProtocolError the decoder is of no more use.
  */
 export class StompDecoder {
-  /** Escaping of frames that begin from now on; CONNECT decides it. */
+  /** Of frames that begin from now on; CONNECT decides it. */
   dialect: Dialect;
   /** May be raised or lowered at any time, the frame under way included. */
   maxFrameBytes: number;
+  /** Its name in errors. */
+  frameLimit: string;
   readonly #options: DecoderOptions;
   #position = 0;
   #part: Part = 'between';
   #carriageReturn = false;
+  /** The command line ended with CR LF, so all lines of the frame do. */
+  #crLf = false;
   #command = '';
   #headers: Map<string, string> | null = null;
   #headerLines = 0;
-  #fault: { readonly reason: CloseReason; readonly message: string } | null = null;
+  #fault: Fault | null = null;
   #frameBytes = 0;
   /** From content-length; -1: the body ends at the first NUL. */
   #bodyBytes = -1;
@@ -59,6 +72,7 @@ export class StompDecoder {
     this.#options = options;
     this.dialect = options.dialect;
     this.maxFrameBytes = options.maxFrameBytes;
+    this.frameLimit = options.frameLimit ?? 'maxFrameBytes';
   }
 
   /** Where the last `read` stopped in its chunk. */
@@ -135,16 +149,24 @@ export class StompDecoder {
     if (this.#part === 'command') {
       if (length > MAX_COMMAND_BYTES) this.#fail('malformed', 'this is no STOMP frame: no command begins like this');
     } else if (length > this.#options.maxHeaderBytes) {
-      this.#fail('limit_exceeded', `a header line is longer than ${this.#options.maxHeaderBytes} bytes`);
+      const message = `a header line is longer than ${this.#options.maxHeaderBytes} bytes`;
+      this.#fail('limit_exceeded', message, 'maxHeaderBytes');
     }
   }
 
   /** `buffer[from, to)` is the line, its LF left out. */
   #takeLine(buffer: Buffer, from: number, to: number): void {
     const end = to > from && buffer[to - 1] === CR ? to - 1 : to;
-    if (this.#part === 'command') this.#takeCommand(buffer, from, end);
-    else if (end > from) this.#takeHeader(buffer, from, end);
+    if (this.#part === 'command') {
+      this.#crLf = end < to;
+      this.#takeCommand(buffer, from, end);
+    } else if (end > from) this.#takeHeader(buffer, from, this.#endsLinesWithCr ? end : to);
     else this.#endHeaders();
+  }
+
+  /** CR before LF belongs to the line end, not to the header. */
+  get #endsLinesWithCr(): boolean {
+    return this.dialect.endsLinesWithCr || this.#crLf || !isEscaped(this.#command);
   }
 
   #takeCommand(buffer: Buffer, from: number, end: number): void {
@@ -169,10 +191,12 @@ export class StompDecoder {
       } else if (byte === BACKSLASH) escaped = true;
       else if (byte >= 0x80) ascii = false;
       else if (byte === NUL) this.#failOnNul();
-      else if (byte === CR) this.#flaw('a header holds a bare carriage return; it is written \\r');
+      else if (byte === CR && this.dialect.endsLinesWithCr) {
+        this.#flaw('a header holds a bare carriage return; it is written \\r');
+      }
     }
     if (++this.#headerLines > this.#options.maxHeaders) {
-      this.#flaw(`a frame has more than ${this.#options.maxHeaders} headers`, 'limit_exceeded');
+      this.#flaw(`a frame has more than ${this.#options.maxHeaders} headers`, 'limit_exceeded', 'maxHeaders');
     }
     if (colon === -1) this.#flaw(`header line ${this.#headerLines} has no ':'`);
     else if (colon === from) this.#flaw(`header line ${this.#headerLines} has an empty name`);
@@ -203,11 +227,12 @@ export class StompDecoder {
     }
     // Of a faulty frame only the receipt still counts.
     if (this.#fault !== null && name !== 'receipt') return;
-    if (!this.#headers!.has(name)) this.#headers!.set(name, value);
+    if (this.#headers!.has(name)) return;
+    this.#headers!.set(name, this.dialect.padsHeaders && isEscaped(this.#command) ? value.trim() : value);
   }
 
   #endHeaders(): void {
-    if (this.#fault !== null) this.#fail(this.#fault.reason, this.#fault.message);
+    if (this.#fault !== null) this.#fail(this.#fault.reason, this.#fault.message, this.#fault.limit);
     this.#part = 'body';
     this.#bodyBytes = -1;
     const length = this.#headers!.get('content-length');
@@ -250,9 +275,9 @@ export class StompDecoder {
   }
 
   #checkBodyAllowed(): void {
-    if (!COMMANDS_WITH_BODY.has(this.#command)) {
-      this.#fail('malformed', `a ${this.#command} frame has no body (is the NUL missing that ends it?)`);
-    }
+    if (COMMANDS_WITH_BODY.has(this.#command)) return;
+    if (this.dialect.ignoresBodies && isEscaped(this.#command)) return;
+    this.#fail('malformed', `a ${this.#command} frame has no body (is the NUL missing that ends it?)`);
   }
 
   /** The held part with the chunk's, without a copy when nothing was held. */
@@ -291,14 +316,14 @@ export class StompDecoder {
   }
 
   /** Notes the first fault of a header block; `#endHeaders` throws it. */
-  #flaw(message: string, reason: CloseReason = 'malformed'): void {
-    this.#fault ??= { reason, message };
+  #flaw(message: string, reason: CloseReason = 'malformed', limit: string | null = null): void {
+    this.#fault ??= { reason, message, limit };
   }
 
   #count(bytes: number): void {
     this.#frameBytes += bytes;
     if (this.#frameBytes > this.maxFrameBytes) {
-      this.#fail('too_large', `a frame is larger than ${this.maxFrameBytes} bytes`);
+      this.#fail('too_large', `a frame is larger than ${this.maxFrameBytes} bytes`, this.frameLimit);
     }
   }
 
@@ -306,9 +331,10 @@ export class StompDecoder {
     return this.#fail('malformed', 'NUL inside a command or header (is the blank line missing that ends the headers?)');
   }
 
-  #fail(reason: CloseReason, message: string): never {
-    const context = receiptContext(this.#headers ?? NO_HEADERS);
+  #fail(reason: CloseReason, message: string, limit: string | null = null): never {
+    const receipt = receiptContext(this.#headers ?? NO_HEADERS);
     this.#reset();
-    throw new ProtocolError(reason, message, context);
+    if (limit === null) throw new ProtocolError(reason, message, receipt);
+    throw new ProtocolError(reason, `${message} (${limit})`, { ...receipt, [LIMIT_HEADER]: limit });
   }
 }

@@ -1,5 +1,6 @@
 import type { CloseReason } from '../close-reasons.ts';
 import { ProtocolError } from '../errors.ts';
+import type { ProtocolLimits } from '../limits.ts';
 
 export interface StompFrame {
   readonly command: string;
@@ -36,18 +37,42 @@ export function receiptContext(headers: ReadonlyMap<string, string>): Readonly<R
   return receipt === undefined ? {} : { 'receipt-id': receipt };
 }
 
+/** The header of an ERROR that names the limit which was passed. */
+export const LIMIT_HEADER = 'muster-limit';
+/** The header of an ERROR at a gap: the seq with which to go on. */
+export const EXPECTED_HEADER = 'muster-expected';
+
 /** The error to throw about this frame. */
 export function frameError(frame: StompFrame, reason: CloseReason, message: string): ProtocolError {
   return new ProtocolError(reason, `${frame.command}: ${message}`, receiptContext(frame.headers));
+}
+
+/** The error to throw about this frame when it passes a limit: `message` says which, and `limit` is its name. */
+export function limitError(
+  frame: StompFrame,
+  limit: keyof ProtocolLimits,
+  message: string,
+  reason: CloseReason = 'limit_exceeded',
+): ProtocolError {
+  const context = { ...receiptContext(frame.headers), [LIMIT_HEADER]: limit };
+  return new ProtocolError(reason, `${frame.command}: ${message} (${limit})`, context);
 }
 
 /** Throws ProtocolError when the header is missing or empty. */
 export function requiredHeader(frame: StompFrame, name: string): string {
   const value = frame.headers.get(name);
   if (value === undefined || value === '') {
-    throw frameError(frame, 'protocol_error', `the header '${name}' is required (STOMP 1.2)`);
+    throw frameError(frame, 'protocol_error', `the header '${name}' is required`);
   }
   return value;
+}
+
+/** A header that is `true` or `false`; false when it is missing. Throws ProtocolError on anything else. */
+export function flagHeader(frame: StompFrame, name: string): boolean {
+  const value = frame.headers.get(name);
+  if (value === undefined || value === 'false') return false;
+  if (value === 'true') return true;
+  throw frameError(frame, 'protocol_error', `the header '${name}' is 'true' or 'false'`);
 }
 
 /** A short, printable excerpt of what a client sent. Never of a header that may hold a secret. */

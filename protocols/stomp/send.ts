@@ -1,58 +1,49 @@
 import type { ProtocolLimits } from '../limits.ts';
+import { positionOf } from '../mqtt/position.ts';
+import { isQueueTopic } from '../queues.ts';
+import type { StreamPosition } from '../reading.ts';
 import type { PublishRequest } from '../subprotocol.ts';
+import { readAnswers, type TemporaryTopics } from './answers.ts';
 import { topicOfDestination } from './destinations.ts';
-import type { Header } from './encoder.ts';
-import { frameError, requiredHeader, type StompFrame } from './frame.ts';
+import { flagHeader, frameError, limitError, requiredHeader, type StompFrame } from './frame.ts';
+import { userHeaders } from './user-headers.ts';
 
-/** Headers that STOMP or this hub uses in SEND or MESSAGE. Everything else is the users' and travels with the message. */
-const OWN_HEADERS: ReadonlySet<string> = new Set([
-  'destination',
-  'content-length',
-  'content-type',
-  'receipt',
-  'transaction',
-  'retain',
-  'subscription',
-  'message-id',
-  'ack',
-  'command-id',
-  'command-name',
-  'deadline',
-]);
-
-/** The headers of a message that are its sender's own. On the way out it keeps other protocols' messages from forging ours. */
-export function userHeaders(headers: Iterable<Header>): Header[] {
-  const own: Header[] = [];
-  for (const header of headers) if (!OWN_HEADERS.has(header[0])) own.push(header);
-  return own;
+export interface Send {
+  /** QoS 1 when a receipt is asked for, else 0. The payload may be a slice of the bytes that were fed in. */
+  readonly request: PublishRequest;
+  /** From the headers `stream` and `seq` of a reading or an event; `malformed`: both are there and name no place. */
+  readonly position: StreamPosition | 'malformed' | null;
 }
 
-/** Reads a SEND frame: QoS 1 when a receipt is asked for, else 0. Throws ProtocolError. */
-export function readSend(frame: StompFrame, limits: ProtocolLimits): PublishRequest {
-  refuseTransaction(frame);
-  const destination = topicOfDestination(requiredHeader(frame, 'destination'), limits);
-  if (!destination.ok) throw frameError(frame, 'protocol_error', destination.message);
-  const retain = frame.headers.get('retain');
-  if (retain !== undefined && retain !== 'true' && retain !== 'false') {
-    throw frameError(frame, 'protocol_error', `the header 'retain' is 'true' or 'false'`);
+/** Hot path. Reads a SEND frame. Throws ProtocolError. */
+export function readSend(frame: StompFrame, limits: ProtocolLimits, temporary: TemporaryTopics): Send {
+  const topic = topicOf(frame, limits, temporary);
+  const retain = flagHeader(frame, 'retain');
+  if (retain && isQueueTopic(topic)) {
+    throw frameError(frame, 'protocol_error', 'a queue has no retained message; send without the header retain');
   }
-  return {
-    topic: destination.topic,
+  const answers = readAnswers(frame, limits, temporary);
+  const request: PublishRequest = {
+    topic,
     payload: frame.body,
     qos: frame.headers.has('receipt') ? 1 : 0,
-    retain: retain === 'true',
+    retain,
     contentType: frame.headers.get('content-type') ?? null,
-    headers: userHeaders(frame.headers),
+    headers: userHeaders(frame.headers, answers?.headers),
+  };
+  const numbered = frame.headers.has('stream') && frame.headers.has('seq');
+  return {
+    request: answers === undefined ? request : { ...request, properties: answers.properties },
+    position: numbered ? positionOf(topic, request.headers) : null,
   };
 }
 
-/** A frame of a transaction that is not served must not be carried out as if it stood alone. */
-export function refuseTransaction(frame: StompFrame): void {
-  if (frame.headers.has('transaction')) {
-    throw frameError(
-      frame,
-      'protocol_error',
-      'transactions are not served here; send it without the header transaction',
-    );
+function topicOf(frame: StompFrame, limits: ProtocolLimits, temporary: TemporaryTopics): string {
+  const destination = topicOfDestination(requiredHeader(frame, 'destination'), limits);
+  if (!destination.ok) {
+    throw destination.limit === null
+      ? frameError(frame, 'protocol_error', destination.message)
+      : limitError(frame, destination.limit, destination.message, 'protocol_error');
   }
+  return destination.kind === 'temporary' ? temporary.sendTo(destination.name, frame) : destination.topic;
 }

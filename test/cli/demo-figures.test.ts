@@ -14,6 +14,7 @@ const gauges: Gauges = {
   backlogBytes: () => 0,
   storeWritable: () => true,
   retainedMessages: () => 0,
+  sessions: () => ({ connected: 0, away: 0, queuedMessages: 0, queuedBytes: 0, expired: 0, evicted: 0, wills: 0 }),
   jobsFailing: () => ({ checkpoint: 0 }),
   certificateExpirySeconds: () => ({}),
 };

@@ -26,10 +26,14 @@ async function demoUntil(until: string): Promise<{ code: number; out: string; er
 }
 
 it('the demo runs a hub and a fleet, shows figures, ends in order on Ctrl-C, and can be started again', async () => {
+  const links = new Set<string>();
   for (let round = 1; round <= 2; round++) {
     const { code, out, err } = await demoUntil('readings on disk');
     expect(err).toBe('');
     expect(out).toMatch(/devices connect to +ws:\/\/127\.0\.0\.1:\d+/);
+    const link = /dashboard +http:\/\/127\.0\.0\.1:\d+\/sign-in#([\w-]{43}) +\(signs you in, once\)/.exec(out)![1]!;
+    expect(links.has(link)).toBe(false);
+    links.add(link);
     expect(out).toMatch(/devices \d of 6 online/);
     expect(out).toMatch(/lost 0, doubled 0/);
     expect(out).toMatch(/\nOK\n$/);

@@ -62,6 +62,33 @@ describe('muster connections', () => {
   });
 });
 
+describe('muster sessions', () => {
+  it('lists what is kept for whom, and what waits', async () => {
+    const away = {
+      principal: { kind: 'device', id: 'pump', anonymous: false },
+      clientId: 'pump-1',
+      protocol: 'mqtt',
+      lasts: true,
+      expiryS: 3600,
+      detached: '2026-01-01T00:00:00.000Z',
+      subscriptions: 2,
+      queuedMessages: 7,
+      queuedBytes: 2048,
+      inFlight: 0,
+      dropped: 3,
+    };
+    const here = { ...away, principal: { kind: 'application', id: 'app' }, lasts: false, detached: null, inFlight: 1 };
+    api.answers['GET /sessions'] = () => ({ body: { items: [away, here], next: null } });
+    expect(await me.run(['sessions'])).toBe(0);
+    expect(me.out).toMatch(/^pump +pump-1 +mqtt +2026\S+ +3600 s +2 +7 \(2\.0 KiB\) +0 +3$/m);
+    expect(me.out).toMatch(/^application app +pump-1 +mqtt +- +- +2 +7 \(2\.0 KiB\) +1 +3$/m);
+    api.answers['GET /sessions'] = () => ({ body: { items: [], next: null } });
+    me.out = '';
+    await me.run(['sessions', 'list']);
+    expect(me.out).toContain('no sessions');
+  });
+});
+
 describe('muster refused', () => {
   it('lists who was turned away and why, and how many of each', async () => {
     const item = {

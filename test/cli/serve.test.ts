@@ -10,6 +10,7 @@ function runningHub(change: Partial<Hub> = {}): Hub {
     url: 'http://localhost:8080',
     bootstrapToken: null,
     signInLink: null,
+    streamUrls: [],
     reload: vi.fn(async () => undefined),
     stop: vi.fn(async () => undefined),
     ...change,
@@ -40,7 +41,7 @@ describe('muster serve', () => {
     me.signals.emit('SIGTERM');
     expect(await code).toBe(0);
     expect(me.out).toBe(
-      'muster 0.1.0 listening on ws://localhost:8080 (API and metrics: http://localhost:8080)\nAPI token (shown once): mst_0a_x\n',
+      'muster 0.1.0 listening on ws://localhost:8080 (API and metrics: http://localhost:8080)\nDashboard: http://localhost:8080/dashboard/\nAPI token (shown once): mst_0a_x\n',
     );
     expect(config()).toMatchObject({ port: 0, data: '/tmp/x', host: '0.0.0.0' });
   });

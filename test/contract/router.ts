@@ -2,28 +2,34 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Qos, RoutedMessage, Subscription } from '#protocols/message.js';
 import { matchesFilter } from '#protocols/topics.js';
-import type { Router, Subscriber } from '#hub/router/port.js';
+import type { Audience, RetainedJournal, Router, Subscriber } from '#hub/router/port.js';
 import { retainedSize } from '#hub/router/retained.js';
+import { FakeClock } from '#test/support/fake-clock.js';
 
 export interface RouterSetup {
   readonly maxRetainedMessages: number;
   readonly maxRetainedBytes: number;
   readonly onError: (error: unknown) => void;
+  readonly clock: FakeClock;
+  readonly journal: RetainedJournal;
 }
 
 interface Delivery {
   readonly message: RoutedMessage;
   readonly matches: readonly Subscription[];
   readonly qos: Qos;
+  readonly audience: Audience;
 }
 
 /** Remembers what it was given, and may do something about it. */
 class Recorder implements Subscriber {
+  standing: Subscriber['standing'] = 'ready';
+  keeps = false;
   readonly got: Delivery[] = [];
   react: (delivery: Delivery) => void = () => undefined;
 
-  deliver(message: RoutedMessage, matches: readonly Subscription[], qos: Qos): void {
-    const delivery = { message, matches, qos };
+  deliver(message: RoutedMessage, matches: readonly Subscription[], qos: Qos, audience: Audience): void {
+    const delivery = { message, matches, qos, audience };
     this.got.push(delivery);
     this.react(delivery);
   }
@@ -31,6 +37,11 @@ class Recorder implements Subscriber {
   get texts(): string[] {
     return this.got.map((d) => d.message.payload.toString());
   }
+}
+
+/** A subscriber that is always ready and keeps nothing. */
+export function subscriberOf(deliver: Subscriber['deliver']): Subscriber {
+  return { standing: 'ready', keeps: false, deliver };
 }
 
 export function message(topic: string, text: string, qos: Qos = 0, retain = false): RoutedMessage {
@@ -46,18 +57,36 @@ export function routerContract(name: string, make: (setup: RouterSetup) => Route
   describe(`router: ${name}`, () => {
     let router: Router;
     let errors: unknown[];
+    let clock: FakeClock;
+    /** What the journal heard: `+topic text`, `-topic`. */
+    let journal: string[];
+
+    function start(): Router {
+      return make({
+        maxRetainedMessages: 100,
+        maxRetainedBytes: 100_000,
+        onError: (error) => errors.push(error),
+        clock,
+        journal: {
+          kept: (m) => journal.push(`+${m.topic} ${m.payload.toString()}`),
+          removed: (topic) => journal.push(`-${topic}`),
+        },
+      });
+    }
 
     beforeEach(async () => {
       errors = [];
-      router = make({ maxRetainedMessages: 100, maxRetainedBytes: 100_000, onError: (error) => errors.push(error) });
+      journal = [];
+      clock = new FakeClock();
+      router = start();
       await router.open();
     });
     afterEach(async () => {
       await router.close();
     });
 
-    function publish(m: RoutedMessage): Promise<boolean> {
-      return new Promise((resolve) => router.publish(m, resolve));
+    function publish(m: RoutedMessage, audience?: Audience): Promise<boolean> {
+      return new Promise((resolve) => router.publish(m, resolve, audience));
     }
 
     function subscribe(...filters: string[]): Recorder {
@@ -87,12 +116,10 @@ export function routerContract(name: string, make: (setup: RouterSetup) => Route
         const recorders = Array.from({ length: 100 }, () => ({ next: 0, wrong: 0 }));
         recorders.forEach((r, i) => {
           const filter = ['a/b', 'a/+', 'a/#'][i % 3]!;
-          const subscriber: Subscriber = {
-            deliver: (m) => {
-              if (m.payload.readUInt32BE() === r.next) r.next++;
-              else r.wrong++;
-            },
-          };
+          const subscriber = subscriberOf((m) => {
+            if (m.payload.readUInt32BE() === r.next) r.next++;
+            else r.wrong++;
+          });
           router.subscribe(subscriber, subscription(filter), filter);
         });
         let done = 0;
@@ -162,15 +189,37 @@ export function routerContract(name: string, make: (setup: RouterSetup) => Route
         for (const recorder of recorders) expect(recorder.got[0]!.message).toBe(m);
       });
 
-      test('a live message says retain false, one frozen object for all, payload not copied [MQTT-3.3.1-9]', async () => {
-        const [a, b] = [subscribe('t'), subscribe('#')];
+      test('retain stays as it was published: what a receiver sees is decided where its subscription is known', async () => {
+        const recorder = subscribe('t', '#');
         const m = message('t', 'm', 1, true);
         await publish(m);
-        const live = a.got[0]!.message;
-        expect(live).toEqual({ ...m, retain: false });
-        expect(live.payload).toBe(m.payload);
-        expect(Object.isFrozen(live)).toBe(true);
-        expect(b.got[0]!.message).toBe(live);
+        expect(recorder.got[0]!.message).toBe(m);
+      });
+
+      test('the audience is told to everybody, all unless something else is said', async () => {
+        const recorder = subscribe('t', '#');
+        await publish(message('t', '1'));
+        await publish(message('t', '2', 1), 'kept');
+        await publish(message('t', '2', 1), 'live');
+        expect(recorder.got.map((d) => d.audience)).toEqual(['all', 'kept', 'live']);
+      });
+
+      test('done is called right after the deliveries of its message, before any of the next', async () => {
+        const order: string[] = [];
+        for (const name of ['a', 'b']) {
+          const subscriber = subscriberOf((m) => void order.push(`${name} ${m.payload.toString()}`));
+          router.subscribe(subscriber, subscription('t'), 't');
+        }
+        router.subscribe(
+          subscriberOf(() => {
+            for (const text of ['1', '2']) router.publish(message('t', text), () => order.push(`done ${text}`));
+          }),
+          subscription('start'),
+          'start',
+        );
+        await publish(message('start', ''));
+        await publish(message('end', ''));
+        expect(order).toEqual(['a 1', 'b 1', 'done 1', 'a 2', 'b 2', 'done 2']);
       });
 
       test('a message to nobody is done all the same', async () => {
@@ -375,6 +424,26 @@ export function routerContract(name: string, make: (setup: RouterSetup) => Route
         expect(router.wanted('a/b')).toBe(true);
       });
 
+      test('are counted, shared ones by themselves, through every change', () => {
+        const counts = () => [router.stats.subscriptions, router.stats.sharedSubscriptions];
+        const a = subscribe('t', '+', '#');
+        const b = subscribe('t');
+        const shared: Subscription = { id: 's', filter: 't', qos: 0, share: 'g' };
+        router.subscribe(b, shared, 't');
+        router.subscribe(b, { ...shared, qos: 1 }, 't');
+        expect(counts()).toEqual([5, 1]);
+        router.subscribe(b, shared, 'u');
+        router.subscribe(a, subscription('t', 2), 't');
+        expect(counts()).toEqual([5, 1]);
+        router.subscribe(b, subscription('u', 0, 's'), 'u');
+        router.unsubscribe(a, '+');
+        router.unsubscribe(a, 'none');
+        expect(counts()).toEqual([4, 0]);
+        router.remove(a);
+        router.remove(b);
+        expect(counts()).toEqual([0, 0]);
+      });
+
       test('a removal takes nothing from another subscriber of the same filter', async () => {
         const [a, b] = [subscribe('t/#'), subscribe('t/#')];
         router.remove(a);
@@ -478,12 +547,10 @@ export function routerContract(name: string, make: (setup: RouterSetup) => Route
         let wrong = 0;
         let highest = 0;
         router.subscribe(
-          {
-            deliver: (m) => {
-              if (m.payload.readUInt32BE() === next) next++;
-              else wrong++;
-            },
-          },
+          subscriberOf((m) => {
+            if (m.payload.readUInt32BE() === next) next++;
+            else wrong++;
+          }),
           subscription('t/+'),
           't/+',
         );
@@ -554,17 +621,14 @@ export function routerContract(name: string, make: (setup: RouterSetup) => Route
         expect(subscribe('t').got).toEqual([]);
       });
 
-      test('an empty payload removes, is not kept, and reaches live subscribers with retain false', async () => {
+      test('an empty payload removes, is not kept, and reaches live subscribers', async () => {
         const recorder = subscribe('t');
         await publish(message('t', 'm', 1, true));
         expect(await publish(message('t', '', 1, true))).toBe(true);
         expect(await publish(message('never', '', 1, true))).toBe(true);
         expect(router.retained('#')).toEqual([]);
         expect(router.stats).toMatchObject({ retained: 0, retainedBytes: 0 });
-        expect(recorder.got.map((d) => [d.message.payload.length, d.message.retain])).toEqual([
-          [1, false],
-          [0, false],
-        ]);
+        expect(recorder.got.map((d) => d.message.payload.length)).toEqual([1, 0]);
       });
 
       test('an empty payload without retain removes nothing', async () => {
@@ -601,6 +665,93 @@ export function routerContract(name: string, make: (setup: RouterSetup) => Route
         expect(router.retained('#').map((m) => m.topic)).toEqual(['b', 'a']);
       });
 
+      test('has expired: it is not shown, and takes no room a second later', async () => {
+        const inOneMinute = { properties: { expiresMs: clock.now() + 60_000 } };
+        const room = 'x'.repeat(70_000);
+        await publish({ ...message('t/1', room, 1, true), ...inOneMinute });
+        await publish(message('t/2', 'stays', 1, true));
+        clock.advance(59_999);
+        expect(router.retained('#').map((m) => m.topic)).toEqual(['t/1', 't/2']);
+        expect(await publish(message('t/3', room, 1, true))).toBe(false);
+        clock.advance(1);
+        expect(router.retained('#').map((m) => m.topic)).toEqual(['t/2']);
+        expect(router.retained('t/1')).toEqual([]);
+        clock.advance(1000);
+        expect(router.stats.retained).toBe(1);
+        expect(await publish(message('t/3', room, 1, true))).toBe(true);
+        expect(journal.filter((line) => line.startsWith('-'))).toEqual(['-t/1']);
+      });
+
+      test('does not expire once it was replaced by one that stays', async () => {
+        await publish({ ...message('t', '1', 1, true), properties: { expiresMs: clock.now() + 1000 } });
+        await publish(message('t', '2', 1, true));
+        clock.advance(10_000);
+        expect(router.retained('t').map((m) => m.payload.toString())).toEqual(['2']);
+        expect(router.stats.retained).toBe(1);
+      });
+
+      test('leaves the table in time when the clock was set back', async () => {
+        const expiring = (topic: string) => ({
+          ...message(topic, '1', 1, true),
+          properties: { expiresMs: clock.now() + 1000 },
+        });
+        await publish(expiring('a'));
+        clock.advance(2000);
+        expect(router.stats.retained).toBe(0);
+        clock.step(-3_600_000);
+        await publish(expiring('b'));
+        expect(router.stats.retained).toBe(1);
+        clock.advance(1000);
+        expect(router.retained('#')).toEqual([]);
+        expect(router.stats.retained).toBe(0);
+      });
+
+      test('the journal hears of each change before done, and of nothing else', async () => {
+        const heard: string[][] = [];
+        for (const m of [
+          message('t', '1', 1, true),
+          message('t', '2', 1, true),
+          message('t', '3', 1, false),
+          message('never', '', 1, true),
+          message('t', '', 1, true),
+          message('t', 'x'.repeat(100_001), 1, true),
+        ]) {
+          router.publish(m, () => heard.push(journal.splice(0)));
+        }
+        await publish(message('end', ''));
+        expect(heard).toEqual([['+t 1'], ['+t 2'], [], [], ['-t'], []]);
+      });
+
+      test('the journal hears in one step with the deliveries and done', async () => {
+        const steps: string[] = [];
+        const recorder = subscribe('t');
+        recorder.react = () => steps.push(`delivered, journal ${journal.join()}`);
+        await new Promise<void>((resolve) => {
+          router.publish(message('t', '1', 1, true), () => {
+            steps.push('done');
+            resolve();
+          });
+        });
+        expect(steps).toEqual(['delivered, journal +t 1', 'done']);
+      });
+
+      test('of an earlier run are restored in order, past the bounds too, and the journal hears nothing', async () => {
+        const second = start();
+        const many = Array.from({ length: 150 }, (_, i) => message(`t/${i}`, String(i), 1, true));
+        const expired = { ...message('old', 'x', 1, true), properties: { expiresMs: clock.now() } };
+        second.restore([expired, ...many]);
+        await second.open();
+        expect(journal).toEqual([]);
+        expect(second.retained('#').map((m) => m.topic)).toEqual(many.map((m) => m.topic));
+        expect(second.retained('#').every((m) => m.retain)).toBe(true);
+        expect(second.stats.retained).toBe(150);
+        expect(journal).toEqual(['-old']);
+        const put = (m: RoutedMessage) => new Promise((resolve) => second.publish(m, resolve));
+        expect(await put(message('new', 'x', 1, true))).toBe(false);
+        expect(await put(message('t/0', '', 1, true))).toBe(true);
+        await second.close();
+      });
+
       test('is kept when the message is delivered: a subscriber that asks within the delivery finds it', async () => {
         const recorder = subscribe('t');
         let found: string[] = [];
@@ -609,6 +760,181 @@ export function routerContract(name: string, make: (setup: RouterSetup) => Route
         };
         await publish(message('t', 'm', 1, true));
         expect(found).toEqual(['m']);
+      });
+    });
+
+    describe('share groups (MQTT 5.0, 4.8.2)', () => {
+      /** Subscribes to `$share/{share}/{filter}`. */
+      function member(filter: string, share = 'g', qos: Qos = 1, fields: Partial<Recorder> = {}): Recorder {
+        const recorder = Object.assign(new Recorder(), fields);
+        router.subscribe(recorder, { id: `$share/${share}/${filter}`, filter, qos, share }, filter);
+        return recorder;
+      }
+      const keeper: Partial<Recorder> = { standing: 'away', keeps: true };
+
+      test('each message goes to one member, in turn', async () => {
+        const members = [member('t/#'), member('t/#'), member('t/#')];
+        for (let i = 0; i < 7; i++) await publish(message('t/x', String(i), 1));
+        expect(members.map((m) => m.texts)).toEqual([
+          ['0', '3', '6'],
+          ['1', '4'],
+          ['2', '5'],
+        ]);
+        expect(router.stats.delivered).toBe(7);
+      });
+
+      test('a group is a share name and a filter: each gets its copy, and so do subscriptions that are not shared', async () => {
+        const plain = subscribe('t/a', 't/+');
+        const [a, b, c] = [member('t/+', 'g1'), member('t/+', 'g2'), member('t/a', 'g1')];
+        await publish(message('t/a', 'm', 1));
+        for (const recorder of [plain, a, b, c]) expect(recorder.texts).toEqual(['m']);
+        expect(plain.got[0]!.matches.map((s) => s.id)).toEqual(['t/a', 't/+']);
+        await publish(message('t/b', 'n', 1));
+        expect([plain, a, b, c].map((r) => r.texts.length)).toEqual([2, 2, 2, 1]);
+      });
+
+      test('a session that is in several groups, or subscribes besides, gets a delivery for each, with its own QoS', async () => {
+        const recorder = new Recorder();
+        const subs: Subscription[] = [
+          { id: 't', filter: 't', qos: 0 },
+          { id: '$share/g/t', filter: 't', qos: 1, share: 'g' },
+          { id: '$share/h/t', filter: 't', qos: 2, share: 'h', identifier: 7 },
+        ];
+        for (const s of subs) router.subscribe(recorder, s, s.filter);
+        await publish(message('t', 'm', 2));
+        expect(recorder.got.map((d) => [d.matches, d.qos])).toEqual([
+          [[subs[0]], 0],
+          [[subs[1]], 1],
+          [[subs[2]], 2],
+        ]);
+      });
+
+      test('the same id replaces and keeps its turn; another share name is another group', async () => {
+        const [first, second] = [member('t'), member('t')];
+        await publish(message('t', '1', 2));
+        router.subscribe(second, { id: '$share/g/t', filter: 't', qos: 2, share: 'g' }, 't');
+        await publish(message('t', '2', 2));
+        expect(first.texts).toEqual(['1']);
+        expect(second.got.map((d) => d.qos)).toEqual([2]);
+        router.subscribe(second, { id: '$share/g/t', filter: 't', qos: 2, share: 'h' }, 't');
+        await publish(message('t', '3', 2));
+        expect([first.texts, second.texts]).toEqual([
+          ['1', '3'],
+          ['2', '3'],
+        ]);
+        // No longer shared at all.
+        router.subscribe(second, { id: '$share/g/t', filter: 't', qos: 2 }, 't');
+        await publish(message('t', '4', 2));
+        expect([first.texts.at(-1), second.texts.at(-1)]).toEqual(['4', '4']);
+      });
+
+      test('wildcards in the first level of the filter match no topic that begins with $', async () => {
+        const recorder = member('#');
+        await publish(message('$SYS/x', 'm'));
+        await publish(message('x', 'n'));
+        expect(recorder.texts).toEqual(['n']);
+      });
+
+      test('are wanted as long as a member is there', async () => {
+        const [a, b] = [member('t/+'), member('t/+')];
+        expect(router.wanted('t/x')).toBe(true);
+        expect(router.unsubscribe(a, '$share/g/t/+')).toBe(true);
+        expect(router.unsubscribe(a, '$share/g/t/+')).toBe(false);
+        expect(router.wanted('t/x')).toBe(true);
+        router.remove(b);
+        expect(router.wanted('t/x')).toBe(false);
+        await publish(message('t/x', 'm'));
+        expect([a.got, b.got]).toEqual([[], []]);
+      });
+
+      test('a member that leaves takes nobody else’s turn', async () => {
+        const members = [member('t'), member('t'), member('t'), member('t')];
+        for (let i = 0; i < 2; i++) await publish(message('t', String(i)));
+        router.remove(members[0]!);
+        await publish(message('t', '2'));
+        router.remove(members[3]!);
+        for (let i = 3; i < 6; i++) await publish(message('t', String(i)));
+        expect(members.map((m) => m.texts)).toEqual([['0'], ['1', '3', '5'], ['2', '4'], []]);
+      });
+
+      test('a member that leaves within a delivery of the same message gets none of it, and another does', async () => {
+        const plain = subscribe('t');
+        const [first, second] = [member('t'), member('t')];
+        plain.react = () => router.remove(first);
+        await publish(message('t', 'm', 1));
+        expect([first.texts, second.texts]).toEqual([[], ['m']]);
+      });
+
+      test.each([
+        ['ready before busy', { standing: 'busy', keeps: true }, { standing: 'ready', keeps: false }],
+        ['ready before away', { standing: 'away', keeps: true }, { standing: 'ready', keeps: false }],
+        ['busy before away', { standing: 'away', keeps: true }, { standing: 'busy', keeps: false }],
+        ['busy that keeps before busy', { standing: 'busy', keeps: false }, { standing: 'busy', keeps: true }],
+        ['away that keeps before away', { standing: 'away', keeps: false }, { standing: 'away', keeps: true }],
+      ] as const)('%s', async (_, worse, better) => {
+        for (const order of [0, 1]) {
+          const filter = `t/${order}`;
+          const members = (order === 0 ? [worse, better] : [better, worse]).map((f) => member(filter, 'g', 1, f));
+          for (let i = 0; i < 3; i++) await publish(message(filter, 'm', 1));
+          expect(members[1 - order]!.texts).toHaveLength(3);
+        }
+      });
+
+      test('those of the best rank take turns among themselves', async () => {
+        const members = [member('t', 'g', 1, keeper), member('t'), member('t', 'g', 1, keeper), member('t')];
+        for (let i = 0; i < 4; i++) await publish(message('t', String(i), 1));
+        for (const m of [members[1]!, members[3]!]) m.standing = 'away';
+        for (let i = 4; i < 8; i++) await publish(message('t', String(i), 1));
+        expect(members.map((m) => m.texts)).toEqual([
+          ['4', '6'],
+          ['0', '2'],
+          ['5', '7'],
+          ['1', '3'],
+        ]);
+      });
+
+      test('a session that is away keeps no QoS 0: there it is worth no more than one that drops', async () => {
+        const [kept, dropping] = [member('t', 'g', 0, keeper), member('t', 'g', 1, { standing: 'away' })];
+        for (let i = 0; i < 2; i++) await publish(message('t', 'm', 1));
+        expect([kept.got.length, dropping.got.length]).toEqual([1, 1]);
+      });
+
+      test('a message for kept and then for live goes to one member: to one that keeps it at the first, else at the second', async () => {
+        const [lasting, passing] = [member('t', 'g', 1, { keeps: true }), member('t')];
+        for (let i = 0; i < 4; i++) {
+          const reading = message('t', String(i), 1);
+          await publish(reading, 'kept');
+          expect(passing.texts).toHaveLength(Math.floor(i / 2));
+          await publish(reading, 'live');
+        }
+        expect(lasting.got.map((d) => [d.message.payload.toString(), d.audience])).toEqual([
+          ['0', 'kept'],
+          ['2', 'kept'],
+        ]);
+        expect(passing.got.map((d) => [d.message.payload.toString(), d.audience])).toEqual([
+          ['1', 'live'],
+          ['3', 'live'],
+        ]);
+      });
+
+      test('a QoS 0 message goes to whose turn it is after the commit, lasting or not', async () => {
+        const lasting = member('t', 'g', 1, { keeps: true });
+        const reading = message('t', 'm', 0);
+        await publish(reading, 'kept');
+        expect(lasting.got).toEqual([]);
+        await publish(reading, 'live');
+        expect(lasting.got.map((d) => [d.qos, d.audience])).toEqual([[0, 'live']]);
+      });
+
+      test('it gets lost by no change of the members between the two', async () => {
+        const passing = member('t');
+        const reading = message('t', 'm', 1);
+        await publish(reading, 'kept');
+        router.remove(passing);
+        const lasting = member('t', 'g', 1, keeper);
+        await publish(reading, 'live');
+        // For `live` alone it would be no business of a session that lasts.
+        expect(lasting.got.map((d) => d.audience)).toEqual(['all']);
       });
     });
 

@@ -7,7 +7,10 @@ import type {
   ReadingColumns,
   SequencedMessage,
   SeriesRow,
+  SessionRow,
+  SessionWrite,
   Store,
+  StoredMessage,
   WriteBatch,
 } from '#hub/store/port.js';
 import { VALUE_BOOLEAN, VALUE_NUMBER, VALUE_STRING } from '#hub/store/port.js';
@@ -42,11 +45,12 @@ export function batch(
     newSeries?: readonly SeriesRow[];
     readings?: readonly TestReading[];
     sequenced?: readonly SequencedMessage[];
+    sessions?: readonly SessionWrite[];
     control?: readonly ControlWrite[];
   } = {},
 ): WriteBatch {
-  const { newSeries = [], readings = [], sequenced = [], control = [] } = parts;
-  return { newSeries, rows: columns(readings), sequenced, control };
+  const { newSeries = [], readings = [], sequenced = [], sessions = [], control = [] } = parts;
+  return { newSeries, rows: columns(readings), sequenced, sessions, control };
 }
 
 export function series(id: number, device = 'd1', metric = `m${id}`): SeriesRow {
@@ -85,6 +89,61 @@ export function command(id: string, more: Partial<CommandRow> = {}): CommandRow 
     lateResult: null,
     ...more,
   };
+}
+
+export function sessionRow(id: number, more: Partial<SessionRow> = {}): SessionRow {
+  return {
+    id,
+    principalKind: 'device',
+    principalId: `d${id}`,
+    anonymous: false,
+    clientId: `c${id}`,
+    protocol: 'mqtt',
+    expiryS: 3600,
+    createdUs: 1000,
+    detachedUs: null,
+    sentPlace: 0,
+    dropped: 0,
+    ...more,
+  };
+}
+
+export function storedMessage(text: string, more: Partial<StoredMessage> = {}): StoredMessage {
+  return {
+    topic: `t/${text}`,
+    payload: new TextEncoder().encode(text),
+    qos: 1,
+    retain: false,
+    contentType: null,
+    headers: [],
+    responseTopic: null,
+    correlationData: null,
+    payloadIsText: false,
+    expiresMs: null,
+    origin: null,
+    ...more,
+  };
+}
+
+export function putSession(id: number, more: Partial<SessionRow> = {}): SessionWrite {
+  return { op: 'session.put', session: sessionRow(id, more) };
+}
+
+export function addMessage(id: number, text = `m${id}`, more: Partial<StoredMessage> = {}): SessionWrite {
+  return { op: 'message.add', id, message: storedMessage(text, more) };
+}
+
+export function addEntry(
+  session: number,
+  place: number,
+  message: number,
+  more: Partial<Extract<SessionWrite, { op: 'queue.add' }>> = {},
+): SessionWrite {
+  return { op: 'queue.add', session, place, message, qos: 1, retain: false, matches: ['t/#'], bytes: 100, ...more };
+}
+
+export function removeEntry(session: number, place: number): SessionWrite {
+  return { op: 'queue.remove', session, place };
 }
 
 export function createDevice(id: string): ControlWrite {

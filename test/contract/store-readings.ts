@@ -132,6 +132,11 @@ export function storeReadings({ make }: StoreUnderTest): void {
         lastConnections: [],
         operators: [],
         signIns: [],
+        sessions: [],
+        lastSessionId: 0,
+        lastMessageId: 0,
+        retained: [],
+        wills: [],
       });
     });
   });

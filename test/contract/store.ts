@@ -6,10 +6,12 @@ import { storeDevices } from './store-devices.ts';
 import { storeLife } from './store-life.ts';
 import { storeLists } from './store-lists.ts';
 import { storeOperators } from './store-operators.ts';
+import { storeQueues } from './store-queues.ts';
 import { storeRange } from './store-range.ts';
 import { storeReadings } from './store-readings.ts';
 import { storeRetention } from './store-retention.ts';
 import { storeSequences } from './store-sequences.ts';
+import { storeSessions } from './store-sessions.ts';
 
 export interface StoreUnderTest {
   /** A new, empty, open store; it is closed and removed after the test. */
@@ -30,5 +32,7 @@ export function storeContract(name: string, under: StoreUnderTest): void {
     storeLists(under);
     storeOperators(under);
     storeRetention(under);
+    storeSessions(under);
+    storeQueues(under);
   });
 }

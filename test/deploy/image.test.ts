@@ -69,7 +69,9 @@ describe('what the image runs, laid out without an engine', () => {
     // Types are checked by the test of the package; this one shows that no source is missing.
     const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
     execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--noCheck'], { cwd: app, stdio: 'pipe' });
-    for (const room of ['protocols', 'hub', 'devices-sim', 'cli']) rmSync(join(app, room), { recursive: true });
+    execFileSync(process.execPath, ['dashboard/build.ts'], { cwd: app, stdio: 'pipe' });
+    for (const room of ['protocols', 'hub', 'devices-sim', 'cli', 'dashboard'])
+      rmSync(join(app, room), { recursive: true });
   }, 60_000);
   afterEach(() => {
     for (const child of running.splice(0)) child.kill('SIGKILL');
@@ -86,6 +88,7 @@ describe('what the image runs, laid out without an engine', () => {
     const hub = spawn(process.execPath, ['dist/cli/bin.js', 'serve'], { cwd: app, env, stdio: 'ignore' });
     running.push(hub);
     await until('a healthy hub', () => healthOf(env).status === 0);
+    expect((await fetch(`http://127.0.0.1:${port}/dashboard/`)).status).toBe(200);
     const gone = once(hub, 'exit');
     hub.kill('SIGTERM');
     expect(await gone).toEqual([0, null]);

@@ -15,6 +15,7 @@ describe('MQTT.js over WebSocket', () => {
 
   describe('says who it is', () => {
     it.each([
+      { version: '5.0', protocolId: 'MQTT', protocolVersion: 5, subprotocol: 'mqtt' },
       { version: '3.1.1', protocolId: 'MQTT', protocolVersion: 4, subprotocol: 'mqtt' },
       { version: '3.1', protocolId: 'MQIsdp', protocolVersion: 3, subprotocol: 'mqttv3.1' },
     ] as const)('by the token in the password, MQTT $version', async ({ version, subprotocol, ...protocol }) => {
@@ -57,8 +58,10 @@ describe('MQTT.js over WebSocket', () => {
       await expect(mqttConnect(hub.wsUrl, {})).rejects.toMatchObject({ code: 5 });
     });
 
-    it('in MQTT 5, and is refused with 0x84 in the words of MQTT 5', async () => {
-      await expect(mqttDevice(hub, hub.token, { protocolVersion: 5 })).rejects.toMatchObject({ code: 0x84 });
+    it('wrongly in MQTT 5, and is told so in its words: bad credentials 0x86, none 0x87', async () => {
+      const wrong = `mst_0123456789abcdef_${'x'.repeat(43)}`;
+      await expect(mqttDevice(hub, wrong, { protocolVersion: 5 })).rejects.toMatchObject({ code: 0x86 });
+      await expect(mqttConnect(hub.wsUrl, { protocolVersion: 5 })).rejects.toMatchObject({ code: 0x87 });
     });
   });
 

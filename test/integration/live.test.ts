@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EventStreamReader } from '#cli/event-stream.js';
-import type { AlarmChange, CommandChange, Hello, LatestChange, PresenceChange } from '#hub/live/port.js';
+import type { AlarmChange, CommandChange, Figures, Hello, LatestChange, PresenceChange } from '#hub/live/port.js';
 import { startTestHub, until, type TestHub } from '../support/hub.ts';
 import { FakeProcess } from '../cli/harness.ts';
 import { cborConnect } from './clients/cbor.ts';
@@ -20,6 +20,7 @@ class Viewer {
   readonly latest: LatestChange[] = [];
   readonly commands: CommandChange[] = [];
   readonly alarms: AlarmChange[] = [];
+  readonly figures: Figures[] = [];
   readonly resyncs: string[] = [];
   hello: Hello | null = null;
   lastId: string | null = null;
@@ -59,6 +60,7 @@ class Viewer {
     else if (event === 'latest') this.latest.push(...data);
     else if (event === 'command') this.commands.push(...data);
     else if (event === 'alarm') this.alarms.push(...data);
+    else if (event === 'figures') this.figures.push(data);
     else if (event === 'resync') this.resyncs.push(data.reason);
   }
 
@@ -128,6 +130,25 @@ describe('the live feed of a real hub', () => {
     await until('the end', () => viewer.commands.at(-1)!.state === 'succeeded');
     expect(viewer.commands[0]).toMatchObject({ id: body.command.id, device: 'live-command', state: 'queued' });
     expect(viewer.commands.at(-1)).toMatchObject({ name: 'reboot', attempts: 1, result: { up: true } });
+  });
+
+  it('its figures are those of the API and of the metrics', async () => {
+    const viewer = await Viewer.open('?devices=live-figures');
+    const mqtt = await mqttDevice(hub, await newDevice(hub, 'live-figures'));
+    for (let value = 1; value <= 50; value++) await mqtt.publish('devices/me/telemetry', { value, twice: 2 * value });
+    await until('figures of that', () => (viewer.figures.at(-1)?.readingsPerS ?? 0) > 5);
+    const { online, offline, byProtocol, commitMs, ackMs, messagesPerS } = viewer.figures.at(-1)!;
+    expect(messagesPerS).toBeGreaterThan(5);
+    expect(commitMs!.p50).toBeGreaterThan(0);
+    expect(commitMs!.p99).toBeGreaterThanOrEqual(commitMs!.p50);
+    expect(ackMs!.p50).toBeGreaterThan(0);
+    const { counts } = (await hub.api('GET', '/api/v1/fleet')).body;
+    expect({ online, offline, byProtocol }).toEqual(counts);
+    const metrics = (await hub.api('GET', '/metrics')).body as string;
+    for (const [protocol, n] of Object.entries(byProtocol)) {
+      expect(metrics).toContain(`muster_devices_online{protocol="${protocol}"} ${n}\n`);
+    }
+    expect(metrics).toContain(`muster_devices ${online + offline}\n`);
   });
 
   it('goes on after a gap without losing a change, and takes the state anew after a restart of the hub', async () => {

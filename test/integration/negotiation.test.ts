@@ -9,7 +9,7 @@ import { afterThisTest } from './clients/opened.ts';
 import { stompDevice } from './clients/stomp.ts';
 import { offer, upgrade, type Upgraded } from './clients/upgrade.ts';
 
-const SERVED = ['mqtt', 'mqttv3.1', 'v12.stomp', 'v1.cbor.muster'];
+const SERVED = ['mqtt', 'mqttv3.1', 'v12.stomp', 'v11.stomp', 'v10.stomp', 'v1.cbor.muster'];
 
 interface Refused {
   readonly code: string;
@@ -49,6 +49,7 @@ describe('the handshake', () => {
       ['mqtt, mqttv3.1', 'mqtt'],
       ['mqttv3.1,mqtt', 'mqttv3.1'],
       ['v12.stomp, v11.stomp, v10.stomp', 'v12.stomp'],
+      ['v10.stomp, v11.stomp, v12.stomp', 'v10.stomp'],
       ['mqttv5.0 ,\tunknown,v1.cbor.muster , mqtt', 'v1.cbor.muster'],
       [['soap', 'v12.stomp'], 'v12.stomp'],
     ])('%j: answers with exactly %s', async (offered, chosen) => {

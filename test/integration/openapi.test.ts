@@ -134,6 +134,10 @@ describe('every operation answers as the document says', () => {
     await device.publish('devices/me/events/door', { open: 1 });
     await until('a rejected payload', async () => (await rejected(hub, 'pump')).length === 1);
 
+    const fleet = (await call('listFleet')).body;
+    expect(fleet.items).toMatchObject([{ id: 'pump', presence: { online: true }, latest: [{}, {}, {}] }]);
+    expect(fleet.counts).toEqual({ online: 1, offline: 0, byProtocol: { mqtt: 1 } });
+    expect((await call('listFleet', { query: '?limit=5001' })).status).toBe(400);
     expect((await call('latestReadings', { path: pump })).body.items).toHaveLength(3);
     expect((await call('latestReadings', { path: pump, query: '?limit=1' })).body.next).toBe('mode');
     expect((await call('listReadings', { path: pump, query: '?limit=2&from=0' })).body.items).toHaveLength(2);
@@ -158,6 +162,8 @@ describe('every operation answers as the document says', () => {
     );
     expect((await call('cancelCommand', { path: { command: sent.body.command.id }, body: {} })).status).toBe(409);
 
+    const { body: sessions } = await call('listSessions');
+    expect(sessions.items[0]).toMatchObject({ principal: { kind: 'device', id: 'pump' }, connected: true });
     const { body: open } = await call('listConnections');
     expect(open.items[0].principal).toMatchObject({ kind: 'device', id: 'pump' });
     expect((await call('closeConnection', { path: { connection: open.items[0].id } })).status).toBe(204);

@@ -43,13 +43,16 @@ describe('the package as it would be published', { timeout: RUN_LIMIT_MS }, () =
       'dist/hub/index.d.ts',
       'dist/hub/store/sqlite/writer-worker.js',
       'dist/hub/store/sqlite/reader-worker.js',
+      'dist/dashboard/index.html',
+      'dist/dashboard/index.html.br',
       'docs/configuration.md',
       'protocols/cbor/SPEC.md',
       'deploy/systemd/muster.service',
     ])
       expect(installed.files).toContain(file);
     const stray = installed.files.filter(
-      (file) => /^(test|bench|data|node_modules)\//.test(file) || (/\.ts$/.test(file) && !/\.d\.ts$/.test(file)),
+      (file) =>
+        /^(test|bench|data|node_modules|dashboard)\//.test(file) || (/\.ts$/.test(file) && !/\.d\.ts$/.test(file)),
     );
     expect(stray).toEqual([]);
   });
@@ -71,6 +74,11 @@ describe('the package as it would be published', { timeout: RUN_LIMIT_MS }, () =
     await until('the address and the token', () => /API and metrics: [\s\S]*mst_\S+\n/.test(said));
     const [url, token] = [told(/API and metrics: (http\S+)\)/)!, told(/(mst_\S+)\n/)!];
     expect((await fetch(`${url}/readyz`)).status).toBe(200);
+    const page = await (await fetch(`${url}/dashboard/`)).text();
+    for (const [, asset] of page.matchAll(/(?:src|href)="(\/dashboard\/assets\/[^"]+)"/g)) {
+      expect((await fetch(url + asset!)).status, asset).toBe(200);
+    }
+    expect(page).toContain('/dashboard/assets/');
     const api = async (method: string, path: string, body?: object): Promise<any> => {
       const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
       const response = await fetch(`${url}/api/v1${path}`, {

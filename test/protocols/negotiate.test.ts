@@ -11,7 +11,7 @@ const chosen = (header: string | undefined, allowed: readonly string[] | null = 
 
 describe('negotiation', () => {
   it('serves these names, echo only when asked', () => {
-    expect([...SERVED.keys()]).toEqual(['mqtt', 'mqttv3.1', 'v12.stomp', 'v1.cbor.muster']);
+    expect([...SERVED.keys()]).toEqual(['mqtt', 'mqttv3.1', 'v12.stomp', 'v11.stomp', 'v10.stomp', 'v1.cbor.muster']);
     expect(registry({ echo: true }).has('v1.echo.muster')).toBe(true);
   });
 
@@ -19,11 +19,12 @@ describe('negotiation', () => {
     expect(chosen('mqtt')).toBe('mqtt');
     expect(chosen('mqtt, mqttv3.1')).toBe('mqtt');
     expect(chosen('mqttv3.1,mqtt')).toBe('mqttv3.1');
+    expect(chosen('v10.stomp, v11.stomp, v12.stomp')).toBe('v10.stomp');
     expect(chosen('v99.stomp ,\tv12.stomp , mqtt')).toBe('v12.stomp');
   });
 
   it('names are compared as they are: case and versions matter', () => {
-    for (const name of ['MQTT', 'mqttv3.1.1', 'mqttv5', 'v11.stomp', 'mqtt2']) {
+    for (const name of ['MQTT', 'mqttv3.1.1', 'mqttv5', 'V11.STOMP', 'v13.stomp', 'stomp', 'mqtt2']) {
       expect(chosen(name)).toBe('unknown_subprotocol');
     }
   });

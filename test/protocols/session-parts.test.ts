@@ -2,10 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { AckFifo } from '#protocols/ack-fifo.js';
 import { closeReason, CLOSE_REASONS, type CloseReason } from '#protocols/close-reasons.js';
-import type { RoutedMessage } from '#protocols/message.js';
 import { ROUTED, STORED } from '#protocols/outcome.js';
 import { isDeviceId } from '#protocols/principal.js';
-import { DeliveryQueue, SessionState } from '#protocols/session-state.js';
+import { DURABLE_PACKET_IDS, packetIdOf, SessionState } from '#protocols/session-state.js';
 
 describe('the queue of acknowledgements', () => {
   it('releases in the order of the messages, in whatever order outcomes come', () => {
@@ -53,49 +52,23 @@ describe('the queue of acknowledgements', () => {
   });
 });
 
-const message = (bytes: number): RoutedMessage => ({
-  topic: 't',
-  payload: Buffer.alloc(bytes),
-  qos: 1,
-  retain: false,
-  contentType: null,
-  headers: [],
-});
-
-describe('what waits for a session', () => {
-  it('is bounded in number and in bytes, at the edge, and what is dropped is counted', () => {
-    const byNumber = new DeliveryQueue(2, 1e6);
-    const item = { message: message(1), matches: [], qos: 1 } as const;
-    expect([byNumber.push(item), byNumber.push(item), byNumber.push(item)]).toEqual([true, true, false]);
-    expect(byNumber.dropped).toBe(1);
-
-    // Each is charged its payload, its topic and 64 bytes.
-    const byBytes = new DeliveryQueue(100, 2 * (10 + 1 + 64));
-    const ten = { message: message(10), matches: [], qos: 1 } as const;
-    expect([byBytes.push(ten), byBytes.push(ten), byBytes.push(ten)]).toEqual([true, true, false]);
-    byBytes.shift();
-    expect(byBytes.push(ten)).toBe(true);
-    expect(byBytes.bytes).toBe(150);
+describe('packet ids', () => {
+  it('of messages in memory and commands run from 49,152 to 65,535 and skip those in flight', () => {
+    const state = new SessionState();
+    const first = DURABLE_PACKET_IDS + 1;
+    expect(first).toBe(49_152);
+    state.inFlight.set(first + 1, { kind: 'command', commandId: 'c' });
+    expect([state.nextPacketId(), state.nextPacketId()]).toEqual([first, first + 2]);
+    for (let id = first + 3; id <= 0xffff; id++) expect(state.nextPacketId()).toBe(id);
+    expect([state.nextPacketId(), state.nextPacketId()]).toEqual([first, first + 2]);
   });
 
-  it('leaves in order over thousands of pushes and shifts, and ends empty', () => {
-    const queue = new DeliveryQueue(1e6, 1e9);
-    const seen: number[] = [];
-    for (let i = 0; i < 5000; i++) {
-      queue.push({ message: message(i), matches: [], qos: 1 });
-      if (i % 3 === 0) seen.push(queue.shift()!.message.payload.length);
-    }
-    for (let item = queue.shift(); item !== undefined; item = queue.shift()) seen.push(item.message.payload.length);
-    expect(seen).toEqual([...Array(5000).keys()]);
-    expect([queue.length, queue.bytes]).toEqual([0, 0]);
-  });
-
-  it('packet ids run from 1 to 65,535, skip 0 and those in flight', () => {
-    const state = new SessionState(1, 1);
-    state.inFlight.set(2, { kind: 'command', commandId: 'c' });
-    expect([state.nextPacketId(), state.nextPacketId()]).toEqual([1, 3]);
-    for (let i = 4; i <= 0xffff; i++) expect(state.nextPacketId()).toBe(i);
-    expect([state.nextPacketId(), state.nextPacketId()]).toEqual([1, 3]);
+  it('of messages with a place follow from it, and no two of DURABLE_PACKET_IDS places in a row are the same', () => {
+    expect([1, 2, DURABLE_PACKET_IDS, DURABLE_PACKET_IDS + 1].map(packetIdOf)).toEqual([1, 2, DURABLE_PACKET_IDS, 1]);
+    const ids = new Set(Array.from({ length: DURABLE_PACKET_IDS }, (_, i) => packetIdOf(1_000_000 + i)));
+    expect(ids.size).toBe(DURABLE_PACKET_IDS);
+    expect([Math.min(...ids), Math.max(...ids)]).toEqual([1, DURABLE_PACKET_IDS]);
+    expect(packetIdOf(2 ** 40)).toBeLessThanOrEqual(DURABLE_PACKET_IDS);
   });
 });
 

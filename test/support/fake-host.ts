@@ -2,11 +2,12 @@ import type { CloseReason } from '#protocols/close-reasons.js';
 import type { RejectCode } from '#protocols/errors.js';
 import { ProtocolError } from '#protocols/errors.js';
 import { DEFAULT_LIMITS, type ProtocolLimits } from '#protocols/limits.js';
-import type { CommandProgress, Subscription } from '#protocols/message.js';
+import type { CommandProgress, Delivery, RoutedMessage, Subscription } from '#protocols/message.js';
 import { ROUTED, STORED, type Outcome, type Pending } from '#protocols/outcome.js';
 import type { Reading, StreamPosition } from '#protocols/reading.js';
 import { SessionState } from '#protocols/session-state.js';
 import type {
+  Consumer,
   DeviceSession,
   Grant,
   HandshakeContext,
@@ -50,7 +51,12 @@ export interface Submitted<T> {
   readonly position: StreamPosition | undefined;
 }
 
-/** A hub that answers as told: by default it identifies everybody as device `d1`, grants what is asked and holds outcomes until `settle`. */
+/**
+ * A hub that answers as told: by default it identifies everybody as device `d1`, grants what is asked and holds outcomes until `settle`.
+ *
+ * It has the queue of the session as well: `offer` gives a message to the session, what it does not take waits and is offered again after
+ * `readyForMessages`. With `lasting` set, what has to be on disk first is answered by `commit`.
+ */
 export class FakeHost implements SessionHost {
   readonly limits: ProtocolLimits;
   clock = Date.UTC(2026, 0, 1);
@@ -64,26 +70,59 @@ export class FakeHost implements SessionHost {
   progressed: Submitted<{ commandId: string; progress: CommandProgress }>[] = [];
   streams: { stream: string; nextSeq: number }[] = [];
   resumeSeq: number | null = 1;
-  subscriptions = new Map<string, Subscription>();
-  grant: (subscription: Subscription) => Grant = (s) => ({ ok: true, qos: s.qos });
+  /** The session's state as the default `identity` hands it over; one that hands over another sets it here too. */
+  state = new SessionState();
+  grant: (subscription: Subscription) => Grant = (s) => ({
+    ok: true,
+    qos: s.qos,
+    existed: this.state.subscriptions.has(s.id),
+  });
   calls: string[] = [];
+  /** The session lasts beyond its connection: subscribe, unsubscribe, released and forgetReceipt are answered by `commit`. */
+  lasting = false;
+  /** Set by the bench. */
+  session: DeviceSession | null = null;
+  /** Messages that the session did not take yet, in order. */
+  waiting: Delivery[] = [];
+  readyForMessagesCount = 0;
+  acknowledgements: Delivery[] = [];
+  /** Of messages of queues: who waits to hear that it is on disk, in order. `lasting` or not: settled by the test. */
+  answered: { delivery: Delivery; how: 'acknowledged' | 'refused' | 'given back'; pending: Pending | undefined }[] = [];
+  consumers = new Map<string, Consumer>();
+  /** Durable subscriptions that exist without a consumer, by id. */
+  durable = new Set<string>();
+  cancelled: { id: string; forget: boolean }[] = [];
+  consumeGrant: (consumer: Consumer) => Grant = ({ subscription }) => ({
+    ok: true,
+    qos: subscription.qos,
+    existed: false,
+  });
+  /** Topics that `checkPublish` refuses, and `publish` too. */
+  forbidden = new Set<string>();
+  releases: Delivery[] = [];
+  forgotten: number[] = [];
+  willDiscarded = false;
+  /** What the client asked for in `changeExpiry`. */
+  changedExpiryS: number | null = null;
+  inboundWindow = 64;
   livenessRule: { expectMs: number; sendMs: number; reason: CloseReason } | null = null;
   heardCount = 0;
-  droppedCount = { slow: 0, queue: 0 };
+  droppedCount = { slow: 0, too_large: 0, expired: 0 };
   /** Outcomes are given at once instead of by `settle`. */
   immediate = false;
   #identifyDone: ((result: Identified) => void) | null = null;
+  #uncommitted: (() => void)[] = [];
 
   constructor(limits: Partial<ProtocolLimits> = {}) {
     this.limits = { ...DEFAULT_LIMITS, ...limits };
-    const state = new SessionState(this.limits.maxQueuedMessages, this.limits.maxQueuedBytes);
     this.identity = (request) => ({
       ok: true,
       principal: { kind: 'device', id: 'd1', anonymous: false },
       clientId: request.clientId ?? 'generated',
-      state,
+      state: this.state,
       resumed: false,
       epoch: 1,
+      expiryS: request.expiryS,
     });
   }
 
@@ -109,9 +148,23 @@ export class FakeHost implements SessionHost {
     this.calls.push('ready');
   }
 
+  /** A QoS 2 message is in `state.received` from here on, unless it is rejected. */
   publish(request: PublishRequest, pending: Pending, position?: StreamPosition): void {
-    this.published.push({ request: { ...request, payload: Buffer.from(request.payload) }, pending, position });
-    if (this.immediate) pending.settle(ROUTED);
+    this.checkPublish(request.topic);
+    const { receipt } = request;
+    const kept = { ...request, payload: Buffer.from(request.payload) };
+    const told: Pending =
+      receipt === undefined
+        ? pending
+        : {
+            settle: (outcome) => {
+              if (outcome.kind === 'rejected') this.state.received.delete(receipt);
+              pending.settle(outcome);
+            },
+          };
+    if (receipt !== undefined) this.state.received.add(receipt);
+    this.published.push({ request: kept, pending: told, position });
+    if (this.immediate) told.settle(ROUTED);
   }
 
   ingest(readings: readonly Reading[], pending: Pending, position?: StreamPosition): void {
@@ -140,20 +193,104 @@ export class FakeHost implements SessionHost {
     queueMicrotask(() => done(answer));
   }
 
-  subscribe(requests: readonly Subscription[]): readonly Grant[] {
-    return requests.map((request) => {
+  get subscriptions(): ReadonlyMap<string, Subscription> {
+    return this.state.subscriptions;
+  }
+
+  subscribe(requests: readonly Subscription[], done: (grants: readonly Grant[]) => void): void {
+    const grants = requests.map((request) => {
       const grant = this.grant(request);
-      if (grant.ok) this.subscriptions.set(request.id, request);
+      if (grant.ok) this.state.subscriptions.set(request.id, request);
       return grant;
     });
+    this.#onDisk(() => done(grants));
   }
 
-  subscribed(subscriptions: readonly Subscription[]): void {
-    this.calls.push(`subscribed ${subscriptions.map((s) => s.id).join(' ')}`);
+  subscribed(withRetained: readonly Subscription[]): void {
+    this.calls.push(`subscribed ${withRetained.map((s) => s.id).join(' ')}`);
   }
 
-  unsubscribe(id: string): boolean {
-    return this.subscriptions.delete(id);
+  unsubscribe(ids: readonly string[], done: (existed: readonly boolean[]) => void): void {
+    const existed = ids.map((id) => this.state.subscriptions.delete(id));
+    this.#onDisk(() => done(existed));
+  }
+
+  /** A message for the session, behind those that wait. QoS 0 overtakes. */
+  offer(delivery: Delivery): void {
+    if (delivery.qos > 0 && this.waiting.length > 0) this.waiting.push(delivery);
+    else if (!this.session!.forward(delivery)) {
+      if (delivery.qos === 0) throw new Error('a QoS 0 message is always taken');
+      this.waiting.push(delivery);
+    }
+  }
+
+  readyForMessages(): void {
+    this.readyForMessagesCount++;
+    // Taken out first: `forward` may call this again from within.
+    while (this.waiting.length > 0) {
+      const [delivery] = this.waiting.splice(0, 1);
+      if (this.session!.forward(delivery!)) continue;
+      this.waiting.unshift(delivery!);
+      return;
+    }
+  }
+
+  acknowledged(delivery: Delivery, pending?: Pending): void {
+    this.acknowledgements.push(delivery);
+    if (delivery.queue !== undefined) this.answered.push({ delivery, how: 'acknowledged', pending });
+  }
+
+  consume(consumer: Consumer, done: (grant: Grant) => void): void {
+    const grant = this.consumeGrant(consumer);
+    if (grant.ok) this.consumers.set(consumer.subscription.id, consumer);
+    this.#onDisk(() => done(grant));
+  }
+
+  cancel(subscriptionId: string, forget: boolean, done: (existed: boolean) => void): void {
+    this.cancelled.push({ id: subscriptionId, forget });
+    const existed = this.consumers.delete(subscriptionId) || this.durable.has(subscriptionId);
+    this.#onDisk(() => done(existed));
+  }
+
+  returned(delivery: Delivery, refused: boolean, pending?: Pending): void {
+    this.answered.push({ delivery, how: refused ? 'refused' : 'given back', pending });
+  }
+
+  temporaryQueue(name: string): string {
+    return `$reply/c1-${name}`;
+  }
+
+  checkPublish(topic: string): void {
+    if (this.forbidden.has(topic)) throw new ProtocolError('not_authorized', `not allowed (topic ${topic})`);
+  }
+
+  released(delivery: Delivery, done: () => void): void {
+    this.releases.push(delivery);
+    this.#onDisk(done);
+  }
+
+  forgetReceipt(packetId: number, done: () => void): void {
+    this.forgotten.push(packetId);
+    this.state.received.delete(packetId);
+    this.#onDisk(done);
+  }
+
+  discardWill(): void {
+    this.willDiscarded = true;
+  }
+
+  changeExpiry(expiryS: number): void {
+    this.changedExpiryS = expiryS;
+  }
+
+  /** What waits for the disk is on it. */
+  commit(): void {
+    for (const done of this.#uncommitted.splice(0)) done();
+  }
+
+  #onDisk(done: () => void): void {
+    if (this.lasting) this.#uncommitted.push(done);
+    else done();
   }
 
   readyForCommands(): void {
@@ -168,7 +305,7 @@ export class FakeHost implements SessionHost {
     this.livenessRule = rule;
   }
 
-  dropped(why: 'slow' | 'queue'): void {
+  dropped(why: 'slow' | 'too_large' | 'expired'): void {
     this.droppedCount[why]++;
   }
 
@@ -176,6 +313,22 @@ export class FakeHost implements SessionHost {
   static settle(list: { pending: Pending }[], outcome: Outcome, count = list.length): void {
     for (const entry of list.splice(0, count)) entry.pending.settle(outcome);
   }
+}
+
+/** A message on its way to a session, at min(its QoS, highest of `matches`), from memory unless `fields` say otherwise. */
+export function delivery(
+  message: RoutedMessage,
+  matches: readonly Subscription[],
+  fields: Partial<Omit<Delivery, 'message' | 'matches'>> = {},
+): Delivery {
+  const granted = matches.reduce<Delivery['qos']>((highest, s) => (s.qos > highest ? s.qos : highest), 0);
+  const qos = message.qos < granted ? message.qos : granted;
+  return { message, matches, qos, retain: false, place: 0, dup: false, ...fields };
+}
+
+/** A message of a queue, for the consumer with this subscription. */
+export function queued(message: RoutedMessage, consumer: Consumer, dup = false): Delivery {
+  return { ...delivery(message, [consumer.subscription], { dup }), queue: {} };
 }
 
 /** A session with its fakes, behaving as the gateway does on a ProtocolError. */
@@ -193,6 +346,7 @@ export class Bench {
       principal: null,
       ...context,
     });
+    this.host.session = this.session;
   }
 
   /** Feeds bytes; a ProtocolError ends the session as the gateway would. Anything else is thrown on: sessions throw nothing else. */

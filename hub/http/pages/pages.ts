@@ -5,9 +5,9 @@ import { SIGN_IN_SCRIPT } from './sign-in-script.ts';
 import { STYLE } from './style.ts';
 
 /** A page may load what the hub itself serves and is listed here, and nothing else; nobody may put it into a frame. */
-const NOTHING =
+export const NO_SCRIPT =
   "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-const SCRIPTED = `${NOTHING}; script-src 'self'; connect-src 'self'`;
+const SCRIPTED = `${NO_SCRIPT}; script-src 'self'; connect-src 'self'`;
 
 /** A file that the hub serves to browsers. */
 export interface Page {
@@ -26,7 +26,7 @@ export function allPages(document: () => object): readonly Page[] {
       path: '/api/docs',
       summary: 'This interface, to read',
       type: 'text/html; charset=utf-8',
-      policy: NOTHING,
+      policy: NO_SCRIPT,
       text: () => (docs ??= docsPage(document())),
     },
     {
@@ -40,14 +40,14 @@ export function allPages(document: () => object): readonly Page[] {
       path: '/sign-in.js',
       summary: 'The script of /sign-in',
       type: 'text/javascript; charset=utf-8',
-      policy: NOTHING,
+      policy: NO_SCRIPT,
       text: () => SIGN_IN_SCRIPT,
     },
     {
       path: '/muster.css',
       summary: 'The style of these pages',
       type: 'text/css; charset=utf-8',
-      policy: NOTHING,
+      policy: NO_SCRIPT,
       text: () => STYLE,
     },
   ];

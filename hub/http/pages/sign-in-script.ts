@@ -28,7 +28,16 @@ export const SIGN_IN_SCRIPT = `'use strict';
     return parsed;
   };
 
-  const welcome = (answer) => {
+  // Where to go once signed in: a page of the dashboard, whatever the address of this one asks for.
+  const asked = new URLSearchParams(location.search).get('next');
+  const next = () => {
+    const url = asked === null ? null : URL.parse(asked, location.origin);
+    const isOurs = url !== null && url.origin === location.origin && url.pathname.startsWith('/dashboard/');
+    return isOurs ? url.pathname + url.search : '/dashboard/';
+  };
+  const goOn = () => location.replace(next());
+
+  const showCaller = (answer) => {
     csrf = answer.csrf;
     byId('who').textContent = answer.caller.name;
     byId('role').textContent = answer.caller.role;
@@ -49,16 +58,21 @@ export const SIGN_IN_SCRIPT = `'use strict';
 
   // What stands behind # never left the browser. It goes from the address bar before anybody can read it there.
   const link = location.hash.slice(1);
-  if (link !== '') history.replaceState(null, '', location.pathname);
+  if (link !== '') history.replaceState(null, '', location.pathname + location.search);
 
   on('by-link', 'submit', async () => {
     const password = byId('new-password').value;
     if (password !== byId('repeated').value) throw new Error('The two passwords are not the same.');
-    welcome(await call('POST', '/api/v1/sign-in', { link, password }));
+    await call('POST', '/api/v1/sign-in', { link, password });
+    goOn();
+  });
+  on('without-password', 'click', async () => {
+    await call('POST', '/api/v1/sign-in', { link });
+    goOn();
   });
   on('by-password', 'submit', async () => {
-    welcome(await call('POST', '/api/v1/sign-in', { name: byId('name').value, password: byId('password').value }));
-    byId('password').value = '';
+    await call('POST', '/api/v1/sign-in', { name: byId('name').value, password: byId('password').value });
+    goOn();
   });
   on('sign-out', 'click', async () => {
     await call('POST', '/api/v1/sign-out', {});
@@ -67,6 +81,9 @@ export const SIGN_IN_SCRIPT = `'use strict';
   });
 
   if (link !== '') show('by-link');
-  else call('GET', '/api/v1/me').then(welcome, () => show('by-password'));
+  else {
+    // Whoever is signed in already has come to go on, or, without an address to go on to, to see who that is.
+    call('GET', '/api/v1/me').then(asked === null ? showCaller : goOn, () => show('by-password'));
+  }
 })();
 `;

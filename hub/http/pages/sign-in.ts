@@ -28,6 +28,8 @@ export const SIGN_IN_PAGE = page(
       <label for="repeated">The same again</label>
       <input id="repeated" type="password" autocomplete="new-password" maxlength="${maxPasswordLength}" required />
       <button>Set password and sign in</button>
+      <button id="without-password" type="button" class="second">Sign in without a password</button>
+      <p>Without a password you need another link the next time.</p>
     </form>
     <form id="by-password" method="post" hidden>
       <label for="name">Name</label>
@@ -40,6 +42,7 @@ export const SIGN_IN_PAGE = page(
     <section id="signed-in" hidden>
       <p>You are signed in as <strong id="who"></strong> (<span id="role"></span>).</p>
       <ul>
+        <li><a href="/dashboard/">The dashboard</a></li>
         <li><a href="/api/docs">The API, for people</a></li>
         <li><a href="/api/v1/openapi.json">The API, for programs</a></li>
       </ul>

@@ -9,6 +9,7 @@ a { color: var(--link); }
 label { display: block; margin-top: .75rem; }
 input, button { font: inherit; width: 100%; padding: .5rem .6rem; border: 1px solid var(--line); border-radius: .35rem; }
 button { margin-top: 1rem; cursor: pointer; font-weight: 600; }
+button.second { font-weight: 400; background: none; color: inherit; }
 :focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
 code, pre { font: .9em/1.45 ui-monospace, monospace; overflow-wrap: anywhere; }
 pre { background: var(--soft); padding: .6rem .8rem; border-radius: .35rem; white-space: pre-wrap; }

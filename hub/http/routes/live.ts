@@ -44,7 +44,7 @@ const DEFINITION = {
   answers: {
     200: text(
       'text/event-stream',
-      'Events of the kinds hello, presence, latest, command, alarm and resync, without an end',
+      'Events of the kinds hello, presence, latest, command, alarm, figures and resync, without an end',
     ),
   },
   problems: ['limit'],

@@ -51,6 +51,8 @@ const REFUSAL_CODES = [
   'too_many_connections',
   'too_many_from_address',
   'too_many_unidentified',
+  'tls_failed',
+  'bad_proxy_header',
   'shutting_down',
 ] as const;
 
@@ -67,7 +69,9 @@ export const refused = named(
     userAgent: z.string().nullable(),
     code: refusalCode,
     status: wholeNumber,
+    title: z.string().describe('What the code means'),
     detail: z.string(),
+    advice: z.string().describe('What to change in the client, for people; code stands between backticks'),
   }),
 );
 

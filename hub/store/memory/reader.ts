@@ -9,6 +9,7 @@ import type {
   LogRow,
   Page,
   PageRequest,
+  QueueRow,
   RejectedRow,
   StartState,
   StoreFacts,
@@ -46,6 +47,7 @@ export class MemoryReader implements StoreReader {
         lastConnections: [...connections.values()].flatMap((rows) => rows.slice(-1)),
         operators: [...this.#tables.operators.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
         signIns: [...this.#tables.signIns.values()],
+        ...this.#tables.sessions.startState(),
       };
     });
   }
@@ -76,6 +78,10 @@ export class MemoryReader implements StoreReader {
 
   lastLogId(): Promise<number> {
     return this.#answer(() => this.#tables.log.length);
+  }
+
+  sessionQueue(query: Parameters<StoreReader['sessionQueue']>[0]): Promise<readonly QueueRow[]> {
+    return this.#answer(() => this.#tables.sessions.queue({ ...query, limit: pageLimit(query.limit) }));
   }
 
   rejected(device: string, page: PageRequest): Promise<Page<RejectedRow> & { readonly evicted: number }> {

@@ -11,6 +11,7 @@ import type {
   SignInRow,
   TokenRow,
 } from '../port.ts';
+import { MemorySessions } from './sessions.ts';
 
 export interface Stream {
   mark: number;
@@ -45,6 +46,7 @@ export class MemoryTables {
   readonly operators = new Map<string, OperatorRow>();
   /** By the hash in hex. */
   readonly signIns = new Map<string, SignInRow>();
+  readonly sessions = new MemorySessions();
   #used = 0;
   #rejectedId = 0;
   #eventId = 0;

@@ -5,12 +5,15 @@ import {
   StoreError,
   type BatchResult,
   type ReadingColumns,
+  type SessionWrite,
   type Store,
   type StoreFacts,
   type WriteBatch,
 } from '../port.ts';
 import type { ReaderRequests } from './reader-worker.ts';
 import { SqliteReader } from './reader.ts';
+import { requestBuffers } from './sessions/request.ts';
+import { SessionDraft } from './sessions/session-draft.ts';
 import { CallError, Thread } from './thread.ts';
 import { packControl, packSequenced, unpackOutcomes, type CommitReply, type CommitRequest } from './wire.ts';
 import type { WorkerSetup, WriterRequests } from './writer-worker.ts';
@@ -64,6 +67,7 @@ export class SqliteStore implements Store {
     this.#writer = null;
     this.#reader = null;
     await this.#underWay?.catch(() => undefined);
+    this.read.queues.forget();
     // The reader first: the last connection to close moves the whole write-ahead log into the database.
     for (const thread of [reader, writer]) {
       await thread?.call('close', null).catch(() => undefined);
@@ -86,18 +90,23 @@ export class SqliteStore implements Store {
   }
 
   async #commit(batch: WriteBatch): Promise<BatchResult> {
-    if (this.#writer === null) throw new StoreError('closed', 'The store is not open.');
+    const writer = this.#writer;
+    if (writer === null) throw new StoreError('closed', 'The store is not open.');
+    const draft = batch.sessions.length === 0 ? null : await this.#draft(batch.sessions);
+    const sessions = draft?.request() ?? null;
     const rows = this.#handover.take(batch.rows);
     const request: CommitRequest = {
       newSeries: batch.newSeries,
       rows: rows.count === 0 ? NO_ROWS : rows,
       sequenced: packSequenced(batch.sequenced),
+      sessions,
       control: batch.control.map(packControl),
     };
+    const transfer = rows.count === 0 ? [] : buffersOf(rows);
+    if (sessions !== null) transfer.push(...requestBuffers(sessions));
+    let reply: CommitReply;
     try {
-      const transfer = rows.count === 0 ? [] : buffersOf(rows);
-      const reply = (await this.#writer.call('commit', request, transfer)) as CommitReply;
-      return { sequenced: unpackOutcomes(reply.outcomes, batch.sequenced.length), control: reply.control };
+      reply = (await writer.call('commit', request, transfer)) as CommitReply;
     } catch (error) {
       if (!(error instanceof CallError)) {
         this.#handover.giveBack(batch.rows, rows);
@@ -109,6 +118,13 @@ export class SqliteStore implements Store {
         this.#handover.giveBack(batch.rows, error.returned as ReadingColumns);
       throw error.cause;
     }
+    draft?.apply(reply.missing);
+    return { sequenced: unpackOutcomes(reply.outcomes, batch.sequenced.length), control: reply.control };
+  }
+
+  async #draft(writes: readonly SessionWrite[]): Promise<SessionDraft> {
+    const { queues } = this.read;
+    return new SessionDraft(queues.loaded ?? (await queues.get()), writes);
   }
 }
 

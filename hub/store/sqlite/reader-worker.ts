@@ -7,6 +7,8 @@ import { Lists } from './lists.ts';
 import { LogReader } from './log-reader.ts';
 import { openForReading } from './open.ts';
 import { RangeReader } from './range-reader.ts';
+import { indexBuffers, readIndex } from './sessions/kept-state.ts';
+import { QueueReader } from './sessions/queue-reader.ts';
 import { readStartState } from './start-state.ts';
 import { Answer, serve } from './thread.ts';
 import type { ReadingPage } from './wire.ts';
@@ -17,7 +19,10 @@ import type { WorkerSetup } from './writer-worker.ts';
 export interface ReaderRequests {
   open: null;
   close: null;
-  startState: null;
+  /** `index`: the index of the queues is wanted with it. */
+  startState: { readonly index: boolean };
+  queueIndex: null;
+  sessionQueue: { readonly rows: readonly number[]; readonly maxBytes: number };
   range: Parameters<StoreReader['range']>[0];
   log: { readonly afterId: number; readonly limit: number };
   lastLogId: null;
@@ -34,6 +39,7 @@ interface Readers {
   readonly log: LogReader;
   readonly range: RangeReader;
   readonly lists: Lists;
+  readonly queue: QueueReader;
 }
 
 const { folder, options } = workerData as WorkerSetup;
@@ -42,7 +48,7 @@ let opened: Readers | null = null;
 function open(): Readers {
   const db = openForReading(folder, options);
   const log = new LogReader(db);
-  return { db, log, range: new RangeReader(db, log, options), lists: new Lists(db) };
+  return { db, log, range: new RangeReader(db, log, options), lists: new Lists(db), queue: new QueueReader(db) };
 }
 
 /** What SQLite throws becomes a StoreError. */
@@ -69,7 +75,15 @@ serve<ReaderRequests>({
     opened?.db.close();
     return new Answer(null);
   },
-  startState: () => answer(({ db }) => readStartState(db)),
+  async startState({ index: wanted }) {
+    const { state, index } = await ask(({ db }) => readStartState(db));
+    return wanted ? new Answer({ state, index }, indexBuffers(index)) : new Answer({ state, index: null });
+  },
+  async queueIndex() {
+    const index = await ask(({ db }) => readIndex(db));
+    return new Answer(index, indexBuffers(index));
+  },
+  sessionQueue: ({ rows, maxBytes }) => answer(({ queue }) => queue.read(rows, maxBytes)),
   async range(query) {
     const found = await ask(({ range }) => range.read(query));
     return new Answer(found, buffersOfPage(found.page));

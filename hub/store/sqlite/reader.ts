@@ -1,3 +1,4 @@
+import { pageLimit } from '../cursor.ts';
 import {
   StoreError,
   type CommandEvent,
@@ -8,6 +9,7 @@ import {
   type LogRow,
   type Page,
   type PageRequest,
+  type QueueRow,
   type RejectedRow,
   type StartState,
   type StoreFacts,
@@ -15,6 +17,7 @@ import {
 } from '../port.ts';
 import type { RangePage, RangeQuery } from './range-reader.ts';
 import type { ReaderRequests } from './reader-worker.ts';
+import { QueueIndexHolder, type IndexColumns } from './sessions/queue-index.ts';
 import { CallError, type Thread } from './thread.ts';
 import { unpackReadings, type ReadingPage } from './wire.ts';
 
@@ -22,6 +25,9 @@ import { unpackReadings, type ReadingPage } from './wire.ts';
 export class SqliteReader implements StoreReader {
   readonly #thread: () => Thread<ReaderRequests> | null;
   readonly #facts: () => StoreFacts | null;
+
+  /** Which rows wait for which session. */
+  readonly queues = new QueueIndexHolder(() => this.#ask<IndexColumns>('queueIndex', null));
 
   constructor(thread: () => Thread<ReaderRequests> | null, facts: () => StoreFacts | null) {
     this.#thread = thread;
@@ -34,8 +40,25 @@ export class SqliteReader implements StoreReader {
     return facts === null ? Promise.reject(new StoreError('closed', 'The store is not open.')) : Promise.resolve(facts);
   }
 
-  startState(): Promise<StartState> {
-    return this.#ask<StartState>('startState', null);
+  async startState(): Promise<StartState> {
+    const wanted = this.queues.wanted;
+    const asked = this.#ask<{ state: StartState; index: IndexColumns }>('startState', { index: wanted });
+    if (wanted) await this.queues.load(asked.then(({ index }) => index));
+    return (await asked).state;
+  }
+
+  async sessionQueue(query: Parameters<StoreReader['sessionQueue']>[0]): Promise<readonly QueueRow[]> {
+    const { session, limit, maxBytes } = query;
+    const index = this.queues.loaded ?? (await this.queues.get());
+    let { afterPlace } = query;
+    for (;;) {
+      const waiting = index.sessions.get(session)?.waiting(afterPlace, pageLimit(limit));
+      if (waiting === undefined || waiting.rows.length === 0) return [];
+      const page = await this.#ask<readonly QueueRow[]>('sessionQueue', { rows: waiting.rows, maxBytes });
+      if (page.length > 0) return page;
+      // A commit that has removed them all is on disk, and its answer still on the way: there may be more behind them.
+      afterPlace = waiting.lastPlace;
+    }
   }
 
   async range(query: RangeQuery): Promise<{ items: readonly LogRow[]; next: string | null; complete: boolean }> {

@@ -179,3 +179,117 @@ CREATE INDEX commands_finished ON commands (finished_us) WHERE finished_us IS NO
 CREATE INDEX rejected_time ON rejected (time_us);
 CREATE INDEX events_time ON events (time_us);
 `;
+
+/**
+ * Version 3: sessions that last, their queues, retained messages and wills.
+ *
+ * `queue` and `messages` are written at their ends alone, by rising ids, and have no further index: a table keyed by session and
+ * place would rewrite a page for each session that one message goes to. The main thread holds which rows a session has
+ * (`sessions/queue-index.ts`) and names them by id. Rows of `queue` are narrow, so that a start counts a million of them in a second.
+ *
+ * `queue.message` 0 is a release that is owed. `shared` counts the entries of messages that more than one names; a message without a
+ * row there has one. `queue.flags` is QoS (2 bits) and retain (4); `messages.flags` the same and payload-is-text (8).
+ * `counters` holds the highest ids ever given.
+ */
+export const SCHEMA_3 = `
+CREATE TABLE sessions (
+  id INTEGER PRIMARY KEY,
+  principal_kind TEXT NOT NULL,
+  principal_id TEXT NOT NULL,
+  anonymous INTEGER NOT NULL,
+  client_id TEXT NOT NULL,
+  protocol TEXT NOT NULL,
+  expiry_s INTEGER NOT NULL,
+  created_us INTEGER NOT NULL,
+  detached_us INTEGER,
+  sent_place INTEGER NOT NULL,
+  dropped INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE subscriptions (
+  n INTEGER PRIMARY KEY,
+  session INTEGER NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+  id TEXT NOT NULL,
+  filter TEXT NOT NULL,
+  qos INTEGER NOT NULL,
+  share TEXT,
+  no_local INTEGER,
+  retain_as_published INTEGER,
+  retain_handling INTEGER,
+  identifier INTEGER,
+  UNIQUE (session, id)
+) STRICT;
+
+CREATE TABLE receipts (
+  session INTEGER NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+  packet_id INTEGER NOT NULL,
+  PRIMARY KEY (session, packet_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE queue (
+  id INTEGER PRIMARY KEY,
+  session INTEGER NOT NULL,
+  place INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  message INTEGER NOT NULL,
+  flags INTEGER NOT NULL,
+  matches TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE messages (
+  id INTEGER PRIMARY KEY,
+  topic TEXT NOT NULL,
+  flags INTEGER NOT NULL,
+  content_type TEXT,
+  headers TEXT,
+  response_topic TEXT,
+  correlation BLOB,
+  expires_ms INTEGER,
+  origin TEXT,
+  payload BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE shared (
+  message INTEGER PRIMARY KEY,
+  entries INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE retained (
+  n INTEGER PRIMARY KEY,
+  topic TEXT NOT NULL UNIQUE,
+  flags INTEGER NOT NULL,
+  content_type TEXT,
+  headers TEXT,
+  response_topic TEXT,
+  correlation BLOB,
+  expires_ms INTEGER,
+  origin TEXT,
+  payload BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE wills (
+  key TEXT PRIMARY KEY,
+  principal_kind TEXT NOT NULL,
+  principal_id TEXT NOT NULL,
+  anonymous INTEGER NOT NULL,
+  protocol TEXT NOT NULL,
+  delay_s INTEGER NOT NULL,
+  expiry_s INTEGER,
+  due_us INTEGER,
+  topic TEXT NOT NULL,
+  flags INTEGER NOT NULL,
+  content_type TEXT,
+  headers TEXT,
+  response_topic TEXT,
+  correlation BLOB,
+  expires_ms INTEGER,
+  origin TEXT,
+  payload BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE counters (
+  name TEXT PRIMARY KEY,
+  value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO counters VALUES ('session', 0), ('message', 0);
+`;

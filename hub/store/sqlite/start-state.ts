@@ -9,16 +9,19 @@ import type {
   StartState,
   TokenRow,
 } from '../port.ts';
+import { readKeptState } from './sessions/kept-state.ts';
+import type { IndexColumns } from './sessions/queue-index.ts';
 import { COMMAND_COLUMNS, CONNECTION_COLUMNS, OPERATOR_COLUMNS, TOKEN_COLUMNS } from './columns.ts';
 
 /** Log rows read at once: some tens of MB of memory. */
 const CHUNK_ROWS = 100_000;
 
 /** Everything that the hub must know again. Reads the whole log once, a few million rows a second. */
-export function readStartState(db: Database): StartState {
+export function readStartState(db: Database): { readonly state: StartState; readonly index: IndexColumns } {
   return db.transaction(() => {
+    const kept = readKeptState(db);
     const series = db.prepare<[], SeriesRow>('SELECT id, device, metric FROM series ORDER BY id').all();
-    return {
+    const state: StartState = {
       devices: readDevices(db),
       tokens: readTokens(db),
       series,
@@ -40,7 +43,9 @@ export function readStartState(db: Database): StartState {
           'SELECT hash, operator, created_us AS createdUs, expires_us AS expiresUs FROM sign_ins ORDER BY rowid',
         )
         .all(),
+      ...kept.state,
     };
+    return { state, index: kept.index };
   })();
 }
 

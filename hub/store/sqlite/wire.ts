@@ -1,6 +1,7 @@
 import { valueAt } from '../columns.ts';
 import { unknownSeries } from '../wording.ts';
 import { VALUE_BOOLEAN, VALUE_NUMBER, VALUE_STRING } from '../port.ts';
+import type { SessionRequest } from './sessions/request.ts';
 import type {
   ControlResult,
   ControlWrite,
@@ -17,6 +18,8 @@ export interface CommitRequest {
   readonly newSeries: readonly SeriesRow[];
   readonly rows: ReadingColumns;
   readonly sequenced: SequencedColumns | null;
+  /** Null: there are none. */
+  readonly sessions: SessionRequest | null;
   readonly control: readonly ControlWrite[];
 }
 
@@ -35,6 +38,8 @@ export interface SequencedColumns {
 export interface CommitReply {
   /** null: all are stored. Else for each: STORED, DUPLICATE, or the expected seq. */
   readonly outcomes: Float64Array | null;
+  /** Messages that queue entries named and that were not there; null: none. */
+  readonly missing: ReadonlySet<number> | null;
   readonly control: readonly ControlResult[];
 }
 

@@ -7,6 +7,7 @@ import { storeError } from './errors.ts';
 import { LogWriter } from './log-writer.ts';
 import { Marks } from './marks.ts';
 import { openForWriting } from './open.ts';
+import { SessionWriter } from './sessions/session-writer.ts';
 import { DUPLICATE, STORED, type CommitReply, type CommitRequest, type SequencedColumns } from './wire.ts';
 
 /** The writing connection with its prepared statements. A commit is one transaction. */
@@ -16,6 +17,7 @@ export class WriteConnection {
   readonly #folder: string;
   readonly #log: LogWriter;
   readonly #marks: Marks;
+  readonly #sessions: SessionWriter;
   readonly #control: ControlWriter;
   readonly #insertSeries: Statement;
   readonly #begin: Statement;
@@ -30,6 +32,7 @@ export class WriteConnection {
     this.#folder = folder;
     this.#log = new LogWriter(db);
     this.#marks = new Marks(db, options.streamsPerDevice);
+    this.#sessions = new SessionWriter(db);
     this.#control = new ControlWriter(db, options, this.#marks);
     this.#insertSeries = db.prepare('INSERT INTO series (id, device, metric) VALUES (?, ?, ?)');
     this.#begin = db.prepare('BEGIN IMMEDIATE');
@@ -43,9 +46,10 @@ export class WriteConnection {
       this.#begin.run();
       this.#addSeries(request.newSeries);
       const outcomes = this.#addReadings(request.rows, request.sequenced);
+      const missing = request.sessions === null ? null : this.#sessions.write(request.sessions);
       const control = this.#addControl(request.control);
       this.#commit.run();
-      return { outcomes, control };
+      return { outcomes, missing: missing === null || missing.size === 0 ? null : missing, control };
     } catch (error) {
       this.#undo();
       throw storeError(error, this.#folder);

@@ -1,8 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Principal } from '#protocols/principal.js';
 import { isTopicFilter, matchesFilter } from '#protocols/topics.js';
-import { maySubscribe, rulesAllow } from '#hub/fleet/access.js';
 import { covers, faultOfRules, MAX_FILTERS, scopesOf } from '#hub/fleet/scopes.js';
 
 describe('a rule covers a filter', () => {
@@ -64,31 +62,6 @@ describe('a rule covers a filter', () => {
 });
 
 describe('rules of an application', () => {
-  const app: Principal = { kind: 'application', id: 'home', anonymous: false, keyId: 'aa' };
-  const rules = { publish: ['home/+/set'], subscribe: ['home/#', 'devices/+/telemetry'] };
-
-  it('allow to publish where one of them matches, and without rules everywhere', () => {
-    expect(rulesAllow(rules, 'home/lamp/set')).toBe(true);
-    expect(rulesAllow(rules, 'home/lamp')).toBe(false);
-    expect(rulesAllow({ publish: [], subscribe: ['#'] }, 'home')).toBe(false);
-    expect(rulesAllow(null, 'anything')).toBe(true);
-  });
-
-  it('allow to subscribe where one of them covers all, never to a shared subscription', () => {
-    expect(maySubscribe(app, 'home/+/state', rules)).toBe(true);
-    expect(maySubscribe(app, 'devices/+/telemetry', rules)).toBe(true);
-    expect(maySubscribe(app, 'devices/#', rules)).toBe(false);
-    expect(maySubscribe(app, '#', rules)).toBe(false);
-    expect(maySubscribe(app, '#', null)).toBe(true);
-    expect(maySubscribe(app, '$share/g/home/x', null)).toBe(false);
-  });
-
-  it('give a device nothing that it has not by itself', () => {
-    const device: Principal = { kind: 'device', id: 'd', anonymous: false };
-    expect(maySubscribe(device, 'home/x', rules)).toBe(false);
-    expect(maySubscribe(device, 'devices/d/commands/#', null)).toBe(true);
-  });
-
   it.each([
     [{ publish: ['a/#/b'], subscribe: [] }, /publish: "a\/#\/b" is no topic filter/],
     [{ publish: [], subscribe: [''] }, /subscribe: "" is no topic filter/],

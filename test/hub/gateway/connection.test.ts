@@ -7,6 +7,7 @@ import { BacklogGate } from '#hub/gateway/backlog-gate.js';
 import { Connection } from '#hub/gateway/connection.js';
 import { Flusher } from '#hub/gateway/flusher.js';
 import type { Services } from '#hub/gateway/services.js';
+import { WebSocketTransport } from '#hub/gateway/transport.js';
 import { Wheel } from '#hub/gateway/wheel.js';
 import { Counters } from '#hub/observe/counters.js';
 import { createLog } from '#hub/observe/log.js';
@@ -46,7 +47,13 @@ beforeEach(() => {
   gate = new BacklogGate(clock, { high: true, low: false });
   receive = () => undefined;
   closed = () => undefined;
-  const socket = { cork: () => undefined, uncork: () => undefined, bytesRead: 0, bytesWritten: 0 };
+  const socket = {
+    setNoDelay: () => undefined,
+    cork: () => undefined,
+    uncork: () => undefined,
+    bytesRead: 0,
+    bytesWritten: 0,
+  };
   const subprotocol: Subprotocol = {
     names: ['x'],
     family: 'mqtt',
@@ -55,7 +62,7 @@ beforeEach(() => {
     open: (link): DeviceSession => ({
       receive: () => receive(link),
       deliver: () => false,
-      forward: () => undefined,
+      forward: () => true,
       writable: () => undefined,
       beat: () => undefined,
       end: () => undefined,
@@ -84,8 +91,7 @@ beforeEach(() => {
   connection = new Connection(
     {
       id: '1',
-      webSocket: webSocket as unknown as WebSocket,
-      socket: socket as unknown as Socket,
+      transport: new WebSocketTransport(webSocket as unknown as WebSocket, socket as unknown as Socket),
       address: '127.0.0.1',
       path: '/',
       name: 'x',

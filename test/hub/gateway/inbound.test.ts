@@ -3,15 +3,23 @@ import { ProtocolError } from '#protocols/errors.js';
 import { DEFAULT_LIMITS } from '#protocols/limits.js';
 import type { Outcome } from '#protocols/outcome.js';
 import type { Principal } from '#protocols/principal.js';
+import type { PublishRequest } from '#protocols/subprotocol.js';
+import { TopicAccess } from '#hub/fleet/access.js';
 import { CommandDesk } from '#hub/fleet/commands.js';
 import { Inbound } from '#hub/gateway/inbound.js';
+import type { Audience } from '#hub/router/port.js';
 import { MemoryRouter } from '#hub/router/memory.js';
+import { SessionJournal } from '#hub/sessions/journal.js';
+import { SessionRegistry } from '#hub/sessions/registry.js';
+import type { Session } from '#hub/sessions/session.js';
+import { WillBook } from '#hub/sessions/wills.js';
 import { StoreError } from '#hub/store/port.js';
+import { LIMITS, sub } from '#test/hub/sessions/parts.js';
 import { fleetParts, ticks } from '#test/support/hub-parts.js';
 
 const DEVICE: Principal = { kind: 'device', id: 'd', anonymous: true };
 
-async function inbound(principal = DEVICE, maxRetainedMessages = 1) {
+async function inbound(principal = DEVICE, { maxRetainedMessages = 1, refusesSingly = false } = {}) {
   const parts = await fleetParts();
   const { store, clock, telemetry, devices } = parts;
   await devices.create({ id: 'd' });
@@ -21,15 +29,34 @@ async function inbound(principal = DEVICE, maxRetainedMessages = 1) {
     commandResponseTimeoutMs: 5000,
     maxCommandBytes: 100,
   });
+  const journal = new SessionJournal(telemetry);
   const router = new MemoryRouter({
     maxRetainedMessages,
     maxRetainedBytes: 10_000,
+    clock,
+    journal,
     onError: (error) => {
       throw error;
     },
   });
   const faults: unknown[] = [];
   const outcomes: Outcome[] = [];
+  const registry = new SessionRegistry({
+    router,
+    clock,
+    journal,
+    reader: store.read,
+    wills: new WillBook(clock, journal, () => undefined),
+    limits: LIMITS,
+    expiryMs: 60_000,
+    maxSessions: 9,
+    observer: { dropped: () => undefined, failed: (error) => faults.push(error) },
+  });
+  const session = (clientId: string, expiryS: number): Session => {
+    const holder = { forward: () => false };
+    const open = { principal, clientId, protocol: 'mqtt', cleanStart: false, expiryS, holder, accept: () => true };
+    return registry.open(open).session;
+  };
   let notRetained = 0;
   const services = {
     clock,
@@ -38,6 +65,9 @@ async function inbound(principal = DEVICE, maxRetainedMessages = 1) {
     telemetry,
     commands,
     router,
+    journal,
+    anyLasting: () => registry.anyLasting,
+    access: new TopicAccess({ devicePublish: ['open/{id}'], deviceSubscribe: [], denySubscribe: [] }),
     largeIntegers: 'refuse' as const,
     keep: { rejectedPerDevice: 9, rejectedInAll: 9, eventsPerDevice: 9 },
     rejected: () => undefined,
@@ -45,7 +75,8 @@ async function inbound(principal = DEVICE, maxRetainedMessages = 1) {
       notRetained++;
     },
   };
-  const tested = new Inbound(services, principal, null, 'mqtt', (piece) => {
+  const sender = { principal, rules: null, protocol: 'mqtt', origin: 'me', refusesSingly };
+  const tested = new Inbound(services, sender, (piece) => {
     try {
       piece();
     } catch (error) {
@@ -58,7 +89,21 @@ async function inbound(principal = DEVICE, maxRetainedMessages = 1) {
     const payload = Buffer.from(text);
     tested.publish({ topic, payload, qos: 1, retain, contentType: null, headers }, pending, undefined);
   };
-  return { ...parts, tested, pending, publish, faults, outcomes, notRetained: () => notRetained };
+  const request = (topic: string, text: string, more: Partial<PublishRequest> = {}): PublishRequest => {
+    return { topic, payload: Buffer.from(text), qos: 1, retain: false, contentType: null, headers: [], ...more };
+  };
+  return {
+    ...parts,
+    router,
+    session,
+    tested,
+    pending,
+    request,
+    publish,
+    faults,
+    outcomes,
+    notRetained: () => notRetained,
+  };
 }
 
 const RESULT = '{"status":"succeeded"}';
@@ -104,5 +149,219 @@ describe('a retained message', () => {
     await ticks();
     expect(outcomes).toEqual([{ kind: 'routed' }, { kind: 'routed' }, { kind: 'routed' }]);
     expect(notRetained()).toBe(1);
+  });
+});
+
+const APPLICATION: Principal = { kind: 'application', id: 'app', anonymous: false };
+const queueOf = async (parts: Awaited<ReturnType<typeof inbound>>, { id }: Session) => {
+  const rows = await parts.store.read.sessionQueue({ session: id!, afterPlace: 0, limit: 99, maxBytes: 1e6 });
+  return rows.map(({ message }) => Buffer.from(message.payload).toString());
+};
+
+describe('a message on a free topic', () => {
+  it('is acknowledged at once where nobody keeps it, and after the commit of what keeps it', async () => {
+    const parts = await inbound();
+    const { publish, outcomes, session, store } = parts;
+    publish('a', 'nobody');
+    expect(outcomes).toHaveLength(1);
+    session('passing', 0).subscribe(sub('a'));
+    publish('a', 'in memory');
+    expect(outcomes).toHaveLength(2);
+    const keeper = session('lasting', 60);
+    keeper.subscribe(sub('a'));
+    publish('a', 'on disk');
+    publish('kept', 'retained', true);
+    store.hold();
+    await ticks();
+    expect(outcomes).toHaveLength(2);
+    store.release();
+    await ticks();
+    expect(outcomes).toEqual(outcomes.map(() => ({ kind: 'routed' })));
+    expect(outcomes).toHaveLength(4);
+    expect(await queueOf(parts, keeper)).toEqual(['on disk']);
+    expect((await store.read.startState()).retained).toMatchObject([{ topic: 'kept', origin: 'me' }]);
+  });
+
+  it('carries who sent it, and copies of all that would pin the socket', async () => {
+    const { tested, router, pending, request } = await inbound();
+    const seen: unknown[] = [];
+    const deliver = (message: unknown): void => void seen.push(message);
+    router.subscribe({ standing: 'ready', keeps: false, deliver }, sub('a'), 'a');
+    const correlationData = Buffer.from('abc');
+    const sent = request('a', 'text', { properties: { correlationData, responseTopic: 'r' } });
+    tested.publish(sent, pending, undefined);
+    sent.payload.fill(0);
+    correlationData.fill(0);
+    expect(seen).toMatchObject([
+      {
+        origin: 'me',
+        payload: Buffer.from('text'),
+        properties: { correlationData: Buffer.from('abc'), responseTopic: 'r' },
+      },
+    ]);
+  });
+});
+
+describe('copies of readings and events', () => {
+  it('go to sessions that last in the transaction of the reading, and to all others after it', async () => {
+    const parts = await inbound();
+    const { session, router, publish, store, outcomes } = parts;
+    const keeper = session('lasting', 60);
+    keeper.subscribe(sub('devices/+/telemetry'));
+    keeper.subscribe(sub('devices/+/events/door'));
+    const heard: [Audience, string][] = [];
+    for (const [filter, id] of [
+      ['devices/+/telemetry', 1],
+      ['devices/+/events/door', 2],
+    ] as const) {
+      const deliver = (m: { payload: Buffer }, _m: unknown, _q: unknown, audience: Audience): void =>
+        void heard.push([audience, m.payload.toString()]);
+      router.subscribe({ standing: 'ready', keeps: false, deliver }, sub(filter, 1, { id: String(id) }), filter);
+    }
+    store.hold();
+    publish('devices/me/telemetry', '{"t":1}');
+    publish('devices/me/events/door', 'open');
+    await ticks();
+    const kept = [
+      ['kept', '{"t":1}'],
+      ['kept', 'open'],
+    ];
+    expect(heard).toEqual(kept);
+    expect(await queueOf(parts, keeper)).toEqual([]);
+    const before = store.commits;
+    store.release();
+    await ticks();
+    expect(store.commits).toBe(before + 1);
+    expect(heard).toEqual([...kept, ['live', '{"t":1}'], ['live', 'open']]);
+    expect(await queueOf(parts, keeper)).toEqual(['{"t":1}', 'open']);
+    expect(outcomes).toMatchObject([{ kind: 'stored' }, { kind: 'stored' }]);
+  });
+
+  it('of what is numbered go to all after the commit, and not twice', async () => {
+    const parts = await inbound();
+    const { session, tested, pending, request, outcomes } = parts;
+    const keeper = session('lasting', 60);
+    keeper.subscribe(sub('devices/+/telemetry'));
+    keeper.subscribe(sub('devices/+/events/+'));
+    for (const topic of ['devices/me/telemetry', 'devices/me/events/e'] as const) {
+      const stream = topic;
+      tested.publish(request(topic, '{"t":1}'), pending, { stream, seq: 1 });
+      tested.publish(request(topic, '{"t":1}'), pending, { stream, seq: 1 });
+    }
+    await ticks();
+    expect(outcomes.map((o) => o.kind === 'stored' && o.duplicate)).toEqual([false, true, false, true]);
+    expect(await queueOf(parts, keeper)).toEqual(['{"t":1}', '{"t":1}']);
+  });
+
+  it('of records without topics, one for each time, come in order', async () => {
+    const parts = await inbound();
+    const keeper = parts.session('lasting', 60);
+    keeper.subscribe(sub('devices/+/telemetry'));
+    const reading = (timeUs: number) => ({ metric: 't', timeUs, value: timeUs });
+    parts.tested.ingest([reading(1000), reading(2000)], parts.pending, undefined);
+    parts.tested.event('door', { open: true }, parts.pending, undefined);
+    await ticks();
+    expect(await queueOf(parts, keeper)).toEqual(['{"ts":1,"t":1000}', '{"ts":2,"t":2000}']);
+    expect(parts.outcomes).toMatchObject([{ kind: 'stored' }, { kind: 'stored' }]);
+  });
+});
+
+describe('a message of QoS 2', () => {
+  const receipts = async (parts: Awaited<ReturnType<typeof inbound>>) =>
+    (await parts.store.read.startState()).sessions[0]?.receipts;
+
+  it.each([
+    ['a reading', 'devices/me/telemetry', '{"t":1}'],
+    ['an event', 'devices/me/events/door', 'open'],
+    ['a message on a free topic', 'free', 'x'],
+  ])('%s has its packet id on disk in the same transaction', async (_, topic, text) => {
+    const parts = await inbound();
+    const { tested, session, pending, request, store } = parts;
+    const own = session('c', 60);
+    await ticks();
+    const before = store.commits;
+    tested.publishOnce(request(topic, text, { qos: 2, receipt: 7 }), 7, own, pending);
+    expect(own.state.received.has(7)).toBe(true);
+    await ticks();
+    expect(store.commits).toBe(before + 1);
+    expect(parts.outcomes).toHaveLength(1);
+    expect(await receipts(parts)).toEqual([7]);
+    expect(own.state.received.has(7)).toBe(true);
+  });
+
+  it('a result as well, after the command knows it', async () => {
+    const parts = await inbound();
+    const { tested, session, pending, request, store, outcomes } = parts;
+    const own = session('c', 60);
+    store.read.command = () => Promise.resolve({ command: { device: 'd', state: 'succeeded' } as never, history: [] });
+    tested.publishOnce(request('devices/me/commands/c/result', RESULT, { qos: 2 }), 7, own, pending);
+    await ticks();
+    expect(outcomes).toMatchObject([{ kind: 'stored' }]);
+    expect(await receipts(parts)).toEqual([7]);
+  });
+
+  it('that is refused leaves its packet id free, in memory and on disk', async () => {
+    const parts = await inbound();
+    const { tested, session, pending, request, outcomes } = parts;
+    const own = session('c', 60);
+    tested.publishOnce(request('devices/me/telemetry', 'no JSON', { qos: 2 }), 7, own, pending);
+    tested.publishOnce(request('devices/x/telemetry', '{}', { qos: 2 }), 8, own, pending);
+    expect([...own.state.received]).toEqual([7, 8]);
+    await ticks();
+    expect(outcomes).toMatchObject([{ code: 'malformed_payload' }, { code: 'unknown_device' }]);
+    expect([...own.state.received]).toEqual([]);
+    expect(await receipts(parts)).toEqual([]);
+  });
+
+  it('of a session that ends with its connection writes nothing and waits for nothing', async () => {
+    const parts = await inbound();
+    const own = parts.session('c', 0);
+    parts.tested.publishOnce(parts.request('free', 'x', { qos: 2 }), 7, own, parts.pending);
+    expect(parts.outcomes).toEqual([{ kind: 'routed' }]);
+    own.forgetReceipt(7, () => parts.outcomes.push({ kind: 'abandoned' }));
+    expect(parts.outcomes).toHaveLength(2);
+    expect(own.state.received.size).toBe(0);
+  });
+
+  it('that cannot be decided ends the connection, and the next one need not wait for it', async () => {
+    const parts = await inbound();
+    const { tested, session, pending, request, faults, store } = parts;
+    const own = session('c', 60);
+    store.read.command = () => Promise.reject(new StoreError('io', 'a bad sector'));
+    tested.publishOnce(request('devices/me/commands/c/result', RESULT, { qos: 2 }), 7, own, pending);
+    let decided = false;
+    own.whenDecided(() => (decided = true));
+    expect(decided).toBe(false);
+    await ticks();
+    expect(decided).toBe(true);
+    expect(faults).toMatchObject([{ reason: 'store_unavailable' }]);
+    expect(own.state.received.has(7)).toBe(false);
+  });
+});
+
+describe('a message that its sender may not send', () => {
+  it('is refused by itself where the protocol can say so, and ends the connection of an application elsewhere', async () => {
+    const singly = await inbound(APPLICATION, { refusesSingly: true });
+    singly.publish('$SYS/x', 'x');
+    singly.publish('devices/me/telemetry', '{}');
+    expect(singly.outcomes).toMatchObject([
+      { kind: 'rejected', code: 'topic_not_allowed', recorded: false },
+      { kind: 'rejected', code: 'topic_not_allowed', recorded: false },
+    ]);
+    const other = await inbound(APPLICATION);
+    expect(() => other.publish('$SYS/x', 'x')).toThrow(ProtocolError);
+  });
+
+  it('stands in the rejected list of a device, whose policy may open topics to it', async () => {
+    const { publish, outcomes, store } = await inbound({ ...DEVICE, anonymous: false });
+    publish('open/d', 'allowed');
+    publish('open/e', 'not its own');
+    await ticks();
+    expect(outcomes).toMatchObject([
+      { kind: 'routed' },
+      { kind: 'rejected', code: 'topic_not_allowed', recorded: true },
+    ]);
+    const { items } = await store.read.rejected('d', { limit: 9, after: null });
+    expect(items).toMatchObject([{ topic: 'open/e', code: 'topic_not_allowed' }]);
   });
 });

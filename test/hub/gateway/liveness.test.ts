@@ -41,11 +41,11 @@ beforeEach(() => {
   owner = new Owner();
 });
 
-function start(options: Partial<LivenessOptions> = {}, identifies = false): Liveness {
+function start(options: Partial<LivenessOptions> = {}, identifies = false, pings = true): Liveness {
   const wheel = new Wheel(clock, TICK_MS, (error) => {
     throw error;
   });
-  return new Liveness(owner, wheel, clock, { ...OPTIONS, ...options }, identifies, 1);
+  return new Liveness(owner, wheel, clock, { ...OPTIONS, ...options }, identifies, pings, 1);
 }
 
 /** Moves on in steps, calling `each` before every one. */
@@ -55,6 +55,18 @@ function pass(ms: number, each: () => void = () => undefined, stepMs = 1000): vo
     clock.advance(stepMs);
   }
 }
+
+describe('a transport without pings', () => {
+  it('has no deadline at all when nothing was agreed on and idling is allowed, until something is agreed on', () => {
+    const liveness = start({}, true, false);
+    liveness.identified();
+    pass(24 * 60 * 60_000, undefined, 60_000);
+    expect(owner).toMatchObject({ ended: null, pings: 0 });
+    liveness.agree({ expectMs: 5000, sendMs: 0, reason: 'keep_alive_timeout' });
+    pass(6000);
+    expect(owner.ended).toBe('keep_alive_timeout');
+  });
+});
 
 describe('the transport', () => {
   it('is pinged at each interval and lives as long as any byte comes back', () => {

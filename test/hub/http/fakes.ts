@@ -8,6 +8,7 @@ import { createApi } from '#hub/http/app.js';
 import type { HubApi } from '#hub/http/deps.js';
 import { API_LIMITS } from '#hub/http/limits.js';
 import { createLog } from '#hub/observe/log.js';
+import type { Sessions, SessionView } from '#hub/sessions/port.js';
 import type { CommandRow, LogRow, StoreReader } from '#hub/store/port.js';
 
 export { API_TOKEN, NOW_MS } from './fake-access.ts';
@@ -57,6 +58,22 @@ export function logRows(count: number, first = 1): LogRow[] {
   }));
 }
 
+const SESSION: SessionView = {
+  principal: { kind: 'device', id: 'pump', anonymous: false },
+  clientId: 'pump-1',
+  protocol: 'mqtt',
+  connected: false,
+  lasts: true,
+  expiryS: 60,
+  createdMs: NOW_MS,
+  detachedMs: NOW_MS + 1000,
+  subscriptions: 1,
+  queuedMessages: 2,
+  queuedBytes: 300,
+  inFlight: 0,
+  dropped: 5,
+};
+
 type Devices = HubApi['devices'];
 type Commands = HubApi['commands'];
 
@@ -89,6 +106,8 @@ export class FakeHub implements HubApi {
   tokens = new FakeTokens();
   jobs = new FakeJobs();
   live: HubApi['live'] = { open: () => null, viewers: 0 };
+  /** Not built, unless a test builds one. */
+  dashboard = '/nonexistent/muster-dashboard';
   phase = () => this.currentPhase;
 
   #note<T>(name: string, args: unknown, result: T): T {
@@ -160,6 +179,14 @@ export class FakeHub implements HubApi {
     closeConnection: (id, reason) => this.#note('closeConnection', reason, id === 'k1'),
   };
 
+  sessions: Sessions = {
+    list: (query) => {
+      if (query.after === 'x') throw new RangeError('this cursor was not given out here');
+      return this.#note('sessions', query, { items: [SESSION], next: '7' });
+    },
+    stats: { connected: 0, away: 1, queuedMessages: 2, queuedBytes: 300, expired: 0, evicted: 0, wills: 0 },
+  };
+
   reader: { -readonly [K in keyof StoreReader]: StoreReader[K] } = {
     facts: async () => ({ engine: 'memory', version: '1', synchronous: 2, journalMode: 'wal' }),
     startState: () => Promise.reject(new Error('not used')),
@@ -167,6 +194,7 @@ export class FakeHub implements HubApi {
       this.#note('range', query, { items: this.log_.slice(0, query.limit), next: null, complete: true }),
     lastLogId: async () => this.log_.at(-1)?.id ?? 0,
     log: async (afterId, limit) => this.log_.filter((row) => row.id > afterId).slice(0, limit),
+    sessionQueue: async () => [],
     rejected: async (_, page) =>
       this.#note('rejected', page, {
         items: [rejected(2, Buffer.from([0xff, 0x00])), rejected(1, Buffer.from('{"a":'))],

@@ -193,10 +193,20 @@ describe('the hub', () => {
     expect((await api.call('GET', '/api/v1/connections?limit=7')).body).toEqual({ items: [], next: null });
   });
 
+  it('shows sessions, those without a connection too', async () => {
+    const { body } = await api.call('GET', '/api/v1/sessions?limit=3&after=2');
+    expect(hub.calls[0]).toEqual(['sessions', { after: '2', limit: 3 }]);
+    expect(body).toMatchObject({ items: [{ clientId: 'pump-1', queuedMessages: 2, dropped: 5 }], next: '7' });
+    expect(body.items[0]).toMatchObject({ created: '2026-01-01T00:00:00.000Z', detached: '2026-01-01T00:00:01.000Z' });
+    expect((await api.call('GET', '/api/v1/sessions?after=x')).status).toBe(400);
+  });
+
   it('shows refused handshakes and their counts', async () => {
     const { body } = await api.call('GET', '/api/v1/refused');
     expect(body.counts).toEqual({ unknown_subprotocol: 7 });
     expect(body.items[0]).toMatchObject({ offered: 'mqttv5', time: '2026-01-01T00:00:00.000Z' });
+    expect(body.items[0].title).toBe('No offered subprotocol is served');
+    expect(body.items[0].advice).toContain('Offer `mqtt`');
   });
 
   it('shows its status', async () => {

@@ -89,6 +89,40 @@ describe('who watches', () => {
     expect(values.at(-1)).toMatchObject([{ value: 990 }]);
   });
 
+  it('of 5,000 devices that change at once gets each at most four times a second, in events of bounded size', () => {
+    const { clock, commit, watch, limits } = liveParts();
+    const me = watch();
+    me.take();
+    const fleet = Array.from({ length: 5000 }, (_, i) => seriesOf(`device-${i}`, 'temp', 0));
+    const times = new Map<string, number>();
+    const newest = new Map<string, unknown>();
+    const look = (): void => {
+      for (const event of me.take()) {
+        expect(JSON.stringify(event.data).length).toBeLessThan(2 * limits.eventCharacters);
+        for (const { device, values } of latest([event])) {
+          times.set(device, (times.get(device) ?? 0) + 1);
+          newest.set(device, values[0]!.value);
+        }
+      }
+    };
+    let changes = 0;
+    for (let ms = 0; ms < 2000; ms += 10) {
+      // Every device moves on twenty times a second.
+      for (let i = 0; i < 1000; i++) {
+        const series = fleet[(ms * 100 + i) % fleet.length]!;
+        series.latestValue = ++changes;
+        commit(series);
+      }
+      clock.advance(10);
+      look();
+    }
+    expect(changes).toBe(200_000);
+    expect(Math.max(...times.values())).toBeLessThanOrEqual(9);
+    clock.advance(250);
+    look();
+    expect(newest).toEqual(new Map(fleet.map(({ device, latestValue }) => [device, latestValue])));
+  });
+
   it('gets the first change after a quiet while at once', () => {
     const { clock, commit, watch } = liveParts();
     const me = watch();

@@ -1,8 +1,10 @@
 import { LiveHub } from '#hub/live/feed.js';
+import { FigureMeter, type Levels } from '#hub/live/figures.js';
 import { LIVE_LIMITS, type LiveLimits } from '#hub/live/limits.js';
 import type { AlarmSource } from '#hub/live/alarms.js';
-import type { LiveEvent, Viewer, ViewerSink } from '#hub/live/port.js';
+import type { Figures, LiveEvent, Viewer, ViewerSink } from '#hub/live/port.js';
 import type { PresenceView } from '#hub/fleet/port.js';
+import { Counters } from '#hub/observe/counters.js';
 import type { CommandRow } from '#hub/store/port.js';
 import type { CommittedSeries } from '#hub/telemetry/port.js';
 import { FakeClock } from '#test/support/fake-clock.js';
@@ -14,8 +16,12 @@ export class Watcher implements ViewerSink {
   room = Infinity;
   viewer!: Viewer;
 
+  /** Figures come each second whatever happens: they are kept apart. */
+  readonly figures: Figures[] = [];
+
   send(event: LiveEvent): boolean {
-    this.events.push(event);
+    if (event.kind === 'figures') this.figures.push(event.data);
+    else this.events.push(event);
     return --this.room > 0;
   }
 
@@ -48,15 +54,33 @@ export function seriesOf(
   return { device, metric, latestUs: 1, latestValue };
 }
 
+export const LEVELS: Levels = { online: 2, offline: 3, byProtocol: { mqtt: 2, cbor: 0 }, backlogRows: 7 };
+
 /** A live feed on a clock that stands. */
 export function liveParts(limits: Partial<LiveLimits> = {}, alarms: readonly AlarmSource[] = []) {
   const clock = new FakeClock();
   let listener: ((changed: readonly CommittedSeries[]) => void) | null = null;
   const all: LiveLimits = { ...LIVE_LIMITS, maxViewers: 100, ...limits };
-  const hub = new LiveHub({ clock, limits: all, alarms, run: 'r', watchReadings: (given) => void (listener = given) });
+  const counters = new Counters();
+  let measured = 0;
+  const levels = (): Levels => {
+    measured++;
+    return LEVELS;
+  };
+  const hub = new LiveHub({
+    clock,
+    limits: all,
+    alarms,
+    figures: new FigureMeter(counters, levels, clock),
+    run: 'r',
+    watchReadings: (given) => void (listener = given),
+  });
   return {
     clock,
     hub,
+    counters,
+    /** How often figures were made. */
+    measured: () => measured,
     limits: all,
     watched: () => listener !== null,
     /** A commit that moved these series on. */

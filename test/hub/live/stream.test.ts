@@ -2,11 +2,13 @@ import { get, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LiveHub } from '#hub/live/feed.js';
+import { FigureMeter } from '#hub/live/figures.js';
 import { LIVE_LIMITS } from '#hub/live/limits.js';
+import { Counters } from '#hub/observe/counters.js';
 import type { CommittedSeries } from '#hub/telemetry/port.js';
 import { until } from '#test/support/hub.js';
 import { API_TOKEN, FakeHub, serveApi } from '../http/fakes.ts';
-import { online, seriesOf } from './parts.ts';
+import { LEVELS, online, seriesOf } from './parts.ts';
 
 let hub: FakeHub;
 let live: LiveHub;
@@ -22,6 +24,7 @@ beforeEach(async () => {
     clock: hub.clock,
     limits: { ...LIVE_LIMITS, maxViewers: 3 },
     alarms: [],
+    figures: new FigureMeter(new Counters(), () => LEVELS, hub.clock),
     run: 'r',
     watchReadings: (given) => void (listener = given),
   });
@@ -77,7 +80,7 @@ describe('GET /api/v1/live', () => {
     commit(seriesOf('pump', 'temp'));
     hub.clock.advance(14_999);
     hub.clock.advance(1);
-    await until('a beat', () => me.text.endsWith(': beat\nid: r-1\n\n'));
+    await until('a beat', () => me.text.includes(': beat\nid: r-1\n\n'));
     hub.clock.advance(15_000);
     await until('another', () => me.text.split(': beat').length === 3);
   });

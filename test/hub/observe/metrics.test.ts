@@ -14,6 +14,7 @@ const gauges: Gauges = {
   backlogBytes: () => 700,
   storeWritable: () => false,
   retainedMessages: () => 3,
+  sessions: () => ({ connected: 2, away: 1, queuedMessages: 9, queuedBytes: 900, expired: 4, evicted: 5, wills: 6 }),
   jobsFailing: () => ({ checkpoint: 0 }),
   certificateExpirySeconds: () => ({}),
 };
@@ -35,6 +36,11 @@ describe('the metrics', () => {
     expect(after).toContain('muster_commands{state="queued"} 4\n');
     expect(after).toContain('muster_store_writable 0\n');
     expect(after).toContain('muster_backlog_rows 7\n');
+    expect(after).toContain('muster_sessions{state="away"} 1\n');
+    expect(after).toContain('muster_sessions_ended_total{why="evicted"} 5\n');
+    expect(after).toContain('muster_session_queue_messages 9\n');
+    expect(after).toContain('muster_session_queue_bytes 900\n');
+    expect(after).toContain('muster_wills 6\n');
   });
 
   it('do not count twice when scraped twice', async () => {

@@ -2,13 +2,20 @@ import { Aedes } from 'aedes';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { AedesRouter } from '#hub/router/aedes.js';
 import type { Subscriber } from '#hub/router/port.js';
-import { message, routerContract } from '#test/contract/router.js';
+import { message, routerContract, subscriberOf } from '#test/contract/router.js';
+import { FakeClock } from '#test/support/fake-clock.js';
 
 routerContract('aedes', (setup) => new AedesRouter(setup));
 
 describe('what the router expects of aedes', () => {
   const errors: unknown[] = [];
-  const setup = { maxRetainedMessages: 10, maxRetainedBytes: 10_000, onError: (error: unknown) => errors.push(error) };
+  const setup = {
+    maxRetainedMessages: 10,
+    maxRetainedBytes: 10_000,
+    onError: (error: unknown) => errors.push(error),
+    clock: new FakeClock(),
+    journal: { kept: () => undefined, removed: () => undefined },
+  };
 
   afterEach(() => {
     vi.restoreAllMocks();
@@ -18,7 +25,7 @@ describe('what the router expects of aedes', () => {
 
   function collect(): { topics: string[]; subscriber: Subscriber } {
     const topics: string[] = [];
-    return { topics, subscriber: { deliver: (m) => void topics.push(m.topic) } };
+    return { topics, subscriber: subscriberOf((m) => void topics.push(m.topic)) };
   }
 
   test("aedes' own $SYS messages reach nobody, whatever the filter", async () => {
@@ -96,6 +103,29 @@ describe('what the router expects of aedes', () => {
     await router.close();
   });
 
+  test('a retained message is kept in one step with its deliveries, however long the emitter takes', async () => {
+    const original = Aedes.prototype.publish;
+    const steps: string[] = [];
+    const journal = { kept: () => void steps.push('kept'), removed: () => undefined };
+    const router = new AedesRouter({ ...setup, journal });
+    await router.open();
+    vi.spyOn(Aedes.prototype, 'publish').mockImplementation(function (this: Aedes, packet, callback) {
+      original.call(this, packet, (error) => setImmediate(() => callback(error)));
+    });
+    const subscriber = subscriberOf(() => void steps.push('delivered'));
+    router.subscribe(subscriber, { id: 't', filter: 't', qos: 0 }, 't');
+    const done = new Promise<void>((resolve) => {
+      router.publish(message('t', 'm', 1, true), () => {
+        steps.push('done');
+        resolve();
+      });
+    });
+    steps.push('published');
+    await done;
+    expect(steps).toEqual(['published', 'kept', 'delivered', 'done']);
+    await router.close();
+  });
+
   test('a message of aedes itself that comes between is not taken for the one under way', async () => {
     const original = Aedes.prototype.publish;
     const router = new AedesRouter(setup);
@@ -163,7 +193,11 @@ describe('what the router expects of aedes', () => {
     await router.open();
     const closing: Promise<void>[] = [];
     let done = 0;
-    router.subscribe({ deliver: () => void closing.push(router.close()) }, { id: 't', filter: 't', qos: 0 }, 't');
+    router.subscribe(
+      subscriberOf(() => void closing.push(router.close())),
+      { id: 't', filter: 't', qos: 0 },
+      't',
+    );
     router.publish(message('t', '1'), () => done++);
     expect(done).toBe(1);
     expect(closing).toHaveLength(1);

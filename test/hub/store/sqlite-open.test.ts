@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SqliteStore } from '#hub/store/sqlite/index.js';
 import { migrate, SCHEMA_VERSION } from '#hub/store/sqlite/migrations.js';
-import { SCHEMA_1 } from '#hub/store/sqlite/schema.js';
+import { SCHEMA_1, SCHEMA_2 } from '#hub/store/sqlite/schema.js';
 import { assertDurable, checkVersion } from '#hub/store/sqlite/open.js';
-import { batch, series, wholeLog } from '../../contract/store-batches.ts';
+import { addEntry, addMessage, batch, putSession, series, wholeLog } from '../../contract/store-batches.ts';
 import { openStore, startProgram, temporaryFolder } from './folders.ts';
 
 function permissions(path: string): string {
@@ -108,6 +108,37 @@ describe('the schema version', () => {
         ...{ label: null, scopes: null, topics: null, expiresUs: null, createdBy: null },
       },
     ]);
+  });
+
+  it('rises from the second one, and sessions can be written at once', async () => {
+    const folder = temporaryFolder();
+    const old = new Database(join(folder, 'muster.db'));
+    migrate(old, [SCHEMA_1, SCHEMA_2]);
+    old.exec(`
+      INSERT INTO devices VALUES ('d1', 'Pump', NULL, 0, 5);
+      INSERT INTO operators VALUES ('ada', 'admin', NULL, 0, 6, 6);
+      INSERT INTO series VALUES (1, 'd1', 't');
+      INSERT INTO log VALUES (1, 1, 10, 2.5), (2, 1, 20, 3.5);
+      INSERT INTO epochs VALUES ('d1', 7);
+      INSERT INTO connections VALUES ('d1', 7, 'mqtt', '127.0.0.1', 'c', 8, NULL, NULL, NULL, NULL);
+    `);
+    old.close();
+    const store = await openStore(folder);
+    const before = await store.read.startState();
+    expect(before).toMatchObject({
+      devices: [{ id: 'd1', name: 'Pump' }],
+      operators: [{ name: 'ada' }],
+      lastSeriesId: 1,
+      latest: [{ series: 1, timeUs: 20, value: 3.5 }],
+      lastConnections: [{ device: 'd1', epoch: 7 }],
+      ...{ sessions: [], lastSessionId: 0, lastMessageId: 0, retained: [], wills: [] },
+    });
+    await store.commit(
+      batch({ readings: [[1, 30, 4.5]], sessions: [putSession(1), addMessage(1), addEntry(1, 1, 1)] }),
+    );
+    const { sessions } = await store.read.startState();
+    expect(sessions.map(({ queue }) => queue.count)).toEqual([1]);
+    expect((await wholeLog(store)).map(({ value }) => value)).toEqual([2.5, 3.5, 4.5]);
   });
 
   it('rises step by step, and a step that fails leaves nothing behind', () => {

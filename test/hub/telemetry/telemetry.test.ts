@@ -3,9 +3,10 @@ import { PayloadError } from '#protocols/errors.js';
 import { NOBODY, type Outcome, type Pending } from '#protocols/outcome.js';
 import type { Reading } from '#protocols/reading.js';
 import { MemoryStore } from '#hub/store/memory.js';
-import type { StoreError } from '#hub/store/port.js';
+import type { SessionWrite, StoreError } from '#hub/store/port.js';
 import { TelemetryPath, type TelemetryOptions } from '#hub/telemetry/telemetry.js';
 import { FakeClock } from '#test/support/fake-clock.js';
+import { sessionRow } from '../../contract/store-batches.ts';
 
 const OPTIONS: TelemetryOptions = {
   maxSeriesPerDevice: 4,
@@ -202,6 +203,135 @@ describe('the way of a reading', () => {
     await ticks();
     expect(told.outcomes).toHaveLength(1);
     expect(seen.faults).toHaveLength(1);
+  });
+});
+
+describe('session writes', () => {
+  const put = (id: number): SessionWrite => ({ op: 'session.put', session: sessionRow(id) });
+  const ids = async (store: MemoryStore): Promise<number[]> =>
+    (await store.read.startState()).sessions.map(({ session }) => session.id);
+
+  it('go into the transaction of what was accepted with them, in order', async () => {
+    const { store, path, seen } = await start();
+    store.hold();
+    path.accept('d', [reading('t', 1)], NOBODY);
+    path.keep(put(1), 100);
+    path.keep(put(2), 100);
+    path.keep({ op: 'session.delete', id: 1 }, 10);
+    await ticks();
+    expect(await ids(store)).toEqual([]);
+    store.release();
+    await ticks();
+    expect(await ids(store)).toEqual([2]);
+    expect(store.commits).toBe(1);
+    expect(seen.commits).toEqual([1]);
+  });
+
+  it('a batch of nothing else is committed, and tried again when it fails', async () => {
+    const { store, clock, path } = await start();
+    const told = new Told();
+    store.failNext('full');
+    path.keep(put(1), 100);
+    path.settleAfterCommit(told);
+    await ticks();
+    expect(told.outcomes).toEqual([]);
+    clock.advance(100);
+    await ticks();
+    expect(told.outcomes).toEqual([{ kind: 'stored', duplicate: false }]);
+    expect(await ids(store)).toEqual([1]);
+  });
+
+  it('count as backlog by the bytes that they are charged with', async () => {
+    const { store, path } = await start({ backlogHighBytes: 1000, backlogLowBytes: 500 });
+    store.hold();
+    path.keep(put(1), 600);
+    await ticks();
+    path.keep(put(2), 399);
+    expect(path.backlog).toMatchObject({ bytes: 999, high: false, low: false });
+    path.keep(put(3), 1);
+    expect(path.backlog).toMatchObject({ bytes: 1000, high: true });
+    store.release();
+    await ticks(4);
+    expect(path.backlog).toMatchObject({ bytes: 0, high: false, low: true });
+  });
+
+  it('what waits for the commit is settled in order with readings', async () => {
+    const { path } = await start();
+    const order: string[] = [];
+    const pending = (name: string): Pending => ({ settle: () => void order.push(name) });
+    path.accept('d', [reading('t', 1)], pending('first'));
+    path.settleAfterCommit(pending('second'));
+    path.accept('d', [reading('t', 2)], pending('third'));
+    await ticks();
+    expect(order).toEqual(['first', 'second', 'third']);
+  });
+
+  it('what came after the last write waits for the commit under way, and for no further one', async () => {
+    const { store, path } = await start();
+    const order: string[] = [];
+    const pending = (name: string): Pending => ({ settle: () => void order.push(name) });
+    store.hold();
+    path.accept('d', [reading('t', 1)], pending('reading'));
+    await ticks();
+    path.settleAfterCommit(pending('waits for it'));
+    await ticks();
+    expect(order).toEqual([]);
+    store.release();
+    await ticks();
+    expect(order).toEqual(['reading', 'waits for it']);
+    expect(store.commits).toBe(1);
+  });
+
+  it('what came after a write does not take an earlier commit for its own', async () => {
+    const { store, path, seen } = await start();
+    let committed = 0;
+    store.hold();
+    path.accept('d', [reading('t', 1)], NOBODY);
+    await ticks();
+    path.keep(put(1), 100);
+    path.settleAfterCommit({ settle: () => (committed = seen.commits.length) });
+    store.release();
+    await ticks(4);
+    expect(committed).toBe(2);
+    expect(await ids(store)).toEqual([1]);
+  });
+
+  it('with nothing under way it is settled as well, not in the same breath', async () => {
+    const { path } = await start();
+    const told = new Told();
+    path.settleAfterCommit(told);
+    expect(told.outcomes).toEqual([]);
+    await ticks();
+    expect(told.outcomes).toEqual([{ kind: 'stored', duplicate: false }]);
+  });
+
+  it('asked for while others are settled, it is settled behind them', async () => {
+    const { path } = await start();
+    const order: string[] = [];
+    path.accept('d', [reading('t', 1)], {
+      settle: () => {
+        order.push('first');
+        path.settleAfterCommit({ settle: () => void order.push('asked by the first') });
+      },
+    });
+    path.accept('d', [reading('t', 2)], { settle: () => void order.push('second') });
+    await ticks(6);
+    expect(order).toEqual(['first', 'second', 'asked by the first']);
+  });
+
+  it('nothing is kept or acknowledged once the hub has given up', async () => {
+    const { store, path } = await start();
+    const told = new Told();
+    store.hold();
+    path.keep(put(1), 100);
+    path.settleAfterCommit(told);
+    await ticks();
+    path.settleAfterCommit(told);
+    path.abandon();
+    path.keep(put(2), 100);
+    path.settleAfterCommit(told);
+    expect(told.outcomes.map(({ kind }) => kind)).toEqual(['abandoned', 'abandoned', 'abandoned']);
+    expect(path.backlog.bytes).toBe(0);
   });
 });
 

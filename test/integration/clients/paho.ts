@@ -19,6 +19,8 @@ export interface PahoMessage {
   readonly payload: string;
   readonly qos: number;
   readonly retain: boolean;
+  /** MQTT 5.0, as Paho names them. */
+  readonly properties: Readonly<Record<string, unknown>>;
 }
 
 /** What `paho/client.py` tells beside messages. */
@@ -33,14 +35,23 @@ export interface PahoEvent {
 
 export interface PahoOptions {
   readonly port: number;
-  readonly password: string;
+  /** None: the hub is open to all. */
+  readonly password?: string;
   readonly clientId?: string;
+  readonly transport?: 'websockets' | 'tcp';
   readonly path?: string;
-  readonly protocol?: 'mqtt' | 'mqttv3.1';
+  readonly version?: '3.1' | '3.1.1' | '5.0';
   readonly clean?: boolean;
+  /** MQTT 5.0: how long the session is kept, in seconds. */
+  readonly expiryS?: number;
+  readonly receiveMaximum?: number;
+  readonly will?: { topic: string; payload: string; qos: number; retain: boolean; delayS: number };
 }
 
-/** Eclipse Paho for Python over a WebSocket, in a process of its own. */
+/** What a message says of itself or a subscription asks for, as Paho names them. */
+type PahoProperties = Readonly<Record<string, unknown>>;
+
+/** Eclipse Paho for Python, in a process of its own. */
 export class PahoPeer {
   readonly events: PahoEvent[] = [];
   readonly messages: PahoMessage[] = [];
@@ -52,9 +63,9 @@ export class PahoPeer {
   readonly #process: ChildProcessWithoutNullStreams;
 
   constructor(options: PahoOptions) {
-    const { port, password, clientId = 'paho', path = '/mqtt', protocol = 'mqtt', clean = true } = options;
-    const parameters = [String(port), path, clientId, password, protocol, clean ? '1' : '0'];
-    this.#process = spawn(PYTHON, [SCRIPT, ...parameters]);
+    const all = { password: null, clientId: 'paho', transport: 'websockets', path: '/mqtt', version: '3.1.1' };
+    const more = { clean: true, expiryS: 0, receiveMaximum: null, will: null };
+    this.#process = spawn(PYTHON, [SCRIPT, JSON.stringify({ ...all, ...more, ...options })]);
     this.#process.on('exit', (code) => (this.exitCode = code ?? -1));
     this.#process.stderr.on('data', (text: Buffer) => (this.stderr += text.toString()));
     this.#process.stdin.on('error', () => undefined);
@@ -71,13 +82,22 @@ export class PahoPeer {
     return found;
   }
 
-  async subscribe(filter: string, qos: number): Promise<readonly number[] | undefined> {
-    this.#tell({ do: 'subscribe', filter, qos });
-    return (await this.event('subscribed')).granted;
+  /** What was granted, or the failure. */
+  async subscribe(filter: string, qos: number, properties?: PahoProperties): Promise<readonly number[] | undefined> {
+    const before = this.events.filter(({ event }) => event === 'subscribed').length;
+    this.#tell({ do: 'subscribe', filter, qos, properties });
+    const found = (): PahoEvent | undefined => this.events.filter(({ event }) => event === 'subscribed')[before];
+    await until('SUBACK for Paho', () => found() !== undefined || this.exitCode !== null);
+    return found()?.granted;
   }
 
-  publish(topic: string, payload: string, qos: number, retain = false): void {
-    this.#tell({ do: 'publish', topic, payload, qos, retain });
+  publish(topic: string, payload: string, qos: number, retain = false, properties?: PahoProperties): void {
+    this.#tell({ do: 'publish', topic, payload, qos, retain, properties });
+  }
+
+  /** The process ends at once, and with it the connection, without a goodbye. */
+  kill(): void {
+    this.#process.kill('SIGKILL');
   }
 
   async disconnect(): Promise<void> {
@@ -90,10 +110,10 @@ export class PahoPeer {
   }
 
   #heard(told: PahoEvent & PahoMessage): void {
-    const { event, topic, payload, qos, retain } = told;
+    const { event, topic, payload, qos, retain, properties } = told;
     if (event === 'published') this.published++;
     else if (event === 'message') {
-      const message = { topic, payload, qos, retain };
+      const message = { topic, payload, qos, retain, properties };
       this.messages.push(message);
       this.onMessage(message);
     } else this.events.push(told);

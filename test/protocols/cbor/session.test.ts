@@ -55,7 +55,10 @@ describe('opening', () => {
       {
         clientId: 'd1',
         credentials: { username: null, password: 'mst_1_s' },
-        persistent: false,
+        cleanStart: true,
+        expiryS: 0,
+        will: null,
+        refusesSingly: true,
         description: { firmware: '1.2' },
       },
     ]);
@@ -82,7 +85,10 @@ describe('opening', () => {
     expect(bench.host.identifications[0]).toEqual({
       clientId: null,
       credentials: null,
-      persistent: false,
+      cleanStart: true,
+      expiryS: 0,
+      will: null,
+      refusesSingly: true,
       description: {},
     });
   });

@@ -1,10 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { CloseReason } from '#protocols/close-reasons.js';
 import { mqttSubprotocol } from '#protocols/mqtt/session.js';
+import { FOREVER } from '#protocols/subprotocol.js';
 import { FakeHost, type Bench } from '../../support/fake-host.ts';
-import { connect, connected, fresh, hex, publish, subscribe, taken } from './bench.ts';
-
-const V31 = { protocolId: 'MQIsdp', protocolVersion: 3 };
+import { connect, connected, fresh, hex, publish, subscribe, taken, V31 } from './bench.ts';
 
 /** A CONNECT with these flags and the fields after the keep-alive; `MQTT` level 4 unless told. */
 function raw(flags: number, fields: string, version = '0004 4d515454 04'): Buffer {
@@ -33,7 +32,10 @@ describe('CONNECT', () => {
       {
         clientId: 'c1',
         credentials: { username: 'u', password: 'mst_1_2' },
-        persistent: true,
+        cleanStart: false,
+        expiryS: FOREVER,
+        will: null,
+        refusesSingly: false,
         description: { level: '3.1.1', keepAliveS: '60' },
       },
     ]);
@@ -65,7 +67,7 @@ describe('CONNECT', () => {
 
   it('leaves an empty client id of a clean session to the hub', async () => {
     const bench = await offered(connect({ clientId: '', clean: true }));
-    expect(bench.host.identifications[0]).toMatchObject({ clientId: null, persistent: false });
+    expect(bench.host.identifications[0]).toMatchObject({ clientId: null, cleanStart: true, expiryS: 0 });
   });
 
   it.each([
@@ -86,7 +88,6 @@ describe('CONNECT', () => {
   });
 
   it.each([
-    ['MQTT 5, in its own form', raw(0x02, '00 0000', '0004 4d515454 05'), '20 03 00 84 00'],
     ['MQTT level 3', raw(0x02, '0000', '0004 4d515454 03'), '20 02 00 01'],
     ['MQTT level 6', raw(0x02, 'ff', '0004 4d515454 06'), '20 02 00 01'],
     ['a bridge (level 4 with the upper bit)', raw(0x02, '0001 61', '0004 4d515454 84'), '20 02 00 01'],

@@ -2,8 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { STORED } from '#protocols/outcome.js';
 import { GrowingBytes } from '#protocols/mqtt/growing-bytes.js';
+import { PacketReader } from '#protocols/mqtt/reader.js';
+import { checkFixedHeader } from '#protocols/mqtt/validate.js';
 import { FakeHost } from '../../support/fake-host.ts';
 import { connect, connected, fresh, hex, packet, publish, puback, subscribe, taken } from './bench.ts';
+import { pair, properties, read, str, u16, u8, whole } from './raw.ts';
 
 const PINGREQ = hex('c000');
 
@@ -182,8 +185,53 @@ describe('sizes', () => {
     const template = new FakeHost();
     bench.host.answerIdentify(template.identity!(bench.host.identifications[0]!));
     expect(bench.host.published[0]?.request).toMatchObject({ topic: 'early', payload: Buffer.from('kept') });
-    bench.session.closed('connection_lost');
-    expect(bench.host.published[1]?.request).toMatchObject({ topic: 'w', payload: Buffer.from('bye') });
+    expect(bench.host.identifications[0]?.will?.request).toMatchObject({ topic: 'w', payload: Buffer.from('bye') });
+  });
+});
+
+describe.each([3, 4, 5] as const)('packets of level %i', (level) => {
+  const none = level === 5 ? properties() : Buffer.alloc(0);
+  const stream = Buffer.concat([
+    whole(0x32, str('a/b'), u16(1), none, Buffer.alloc(200, 1)),
+    whole(0x3c, str('é'), u16(2), level === 5 ? properties(pair('stream', 's'), pair('seq', '7')) : none, u8(5)),
+    level === 5 ? whole(0x30, str(''), properties(Buffer.from([0x23, 0, 9]))) : whole(0x31, str('/')),
+    whole(0x62, u16(2)),
+    whole(0x50, ...(level === 5 ? [u16(3), u8(0x87), properties(u8(0x1f), str('why'))] : [u16(3)])),
+    whole(0x82, u16(4), none, str('x/+'), u8(2), str('#'), u8(0)),
+    whole(0xa2, u16(5), none, str('x/+')),
+    whole(0xc0),
+    whole(0x30, str('large'), none, Buffer.alloc(20_000, 3)),
+    level === 5 ? whole(0xe0, u8(4), properties(pair('a', 'b'))) : whole(0xe0),
+  ]);
+
+  /** What is read when the bytes come in these pieces; each piece is spoilt once it was read. */
+  function readIn(pieces: Iterable<Buffer>): unknown[] {
+    const found: unknown[] = [];
+    const reader = new PacketReader(1 << 20);
+    reader.strictLength = level === 5;
+    for (const piece of pieces) {
+      const own = Buffer.from(piece);
+      reader.feed(own, {
+        expect: (first) => checkFixedHeader(first, level),
+        packet: (data, start, _body, end) => found.push(read(level, Buffer.from(data.subarray(start, end)))) > 0,
+      });
+      own.fill(0xff);
+    }
+    return found;
+  }
+
+  it('are the same whole, byte by byte and in any pieces', () => {
+    const atOnce = readIn([stream]);
+    expect(atOnce).toHaveLength(10);
+    const byByte = Array.from(stream, (_, i) => stream.subarray(i, i + 1));
+    expect(readIn(byByte)).toEqual(atOnce);
+    fc.assert(
+      fc.property(fc.array(fc.nat(stream.length), { maxLength: 30 }), (cuts) => {
+        const at = [0, ...cuts, stream.length].sort((a, b) => a - b);
+        expect(readIn(at.slice(1).map((to, i) => stream.subarray(at[i], to)))).toEqual(atOnce);
+      }),
+      { numRuns: 50 },
+    );
   });
 });
 

@@ -112,13 +112,6 @@ describe('PUBLISH from a client', () => {
     expect(bench.host.published).toEqual([]);
   });
 
-  it('at QoS 2 closes: it is not served', async () => {
-    const bench = await connected();
-    bench.receive(publish({ qos: 2 }));
-    expect(bench.link.closedWith?.reason).toBe('qos_not_supported');
-    expect(bench.host.published).toEqual([]);
-  });
-
   it.each([
     ['bytes', { maxTopicBytes: 4 }, 'üü', 'üüa'],
     ['levels', { maxTopicLevels: 3 }, 'a/b/c', 'a/b/c/d'],
@@ -143,9 +136,6 @@ describe('PUBLISH from a client', () => {
   });
 
   it.each([
-    ['PUBREC', '50 02 0001'],
-    ['PUBREL', '62 02 0001'],
-    ['PUBCOMP', '70 02 0001'],
     ['CONNACK', '20 02 0000'],
     ['SUBACK', '90 03 0001 00'],
     ['UNSUBACK', 'b0 02 0001'],

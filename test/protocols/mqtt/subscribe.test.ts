@@ -12,12 +12,12 @@ describe('SUBSCRIBE', () => {
     };
     bench.host.subscribed = (granted) => order.push(...granted.map((s) => `${s.id} ${s.qos}`));
     bench.receive(subscribe(['a/+', 0], ['devices/me/commands/#', 1], ['#', 2]));
-    expect(bench.link.take()).toEqual([hex('90 05 0009 00 01 01')]);
-    expect(order).toEqual(['suback', 'a/+ 0', 'devices/me/commands/# 1', '# 1']);
+    expect(bench.link.take()).toEqual([hex('90 05 0009 00 01 02')]);
+    expect(order).toEqual(['suback', 'a/+ 0', 'devices/me/commands/# 1', '# 2']);
     expect([...bench.state.subscriptions.values()]).toEqual([
       { id: 'a/+', filter: 'a/+', qos: 0 },
       { id: 'devices/me/commands/#', filter: 'devices/me/commands/#', qos: 1 },
-      { id: '#', filter: '#', qos: 1 },
+      { id: '#', filter: '#', qos: 2 },
     ]);
     expect([...bench.host.subscriptions.keys()]).toEqual(['a/+', 'devices/me/commands/#', '#']);
   });
@@ -25,10 +25,10 @@ describe('SUBSCRIBE', () => {
   it('grants what the hub grants, and fails alone what it refuses', async () => {
     const bench = await connected();
     bench.host.grant = ({ filter }) =>
-      filter === 'secret' ? { ok: false, reason: 'not_authorized' } : { ok: true, qos: 0 };
+      filter === 'secret' ? { ok: false, reason: 'not_authorized' } : { ok: true, qos: 0, existed: false };
     bench.receive(subscribe(['secret', 1], ['open', 1]));
     expect(bench.link.take()).toEqual([hex('90 04 0009 80 00')]);
-    expect([...bench.state.subscriptions.values()]).toEqual([{ id: 'open', filter: 'open', qos: 0 }]);
+    expect([...bench.state.subscriptions.keys()]).toEqual(['open']);
     expect(bench.host.calls).toContain('subscribed open');
   });
 

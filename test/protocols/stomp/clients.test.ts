@@ -1,15 +1,15 @@
 /* eslint-disable @typescript-eslint/no-unsafe-class-instance-assignment -- stompjs declares its option bags as classes and documents object literals for them */
-import { Client, type IMessage } from '@stomp/stompjs';
+import { Client, Versions, type IMessage } from '@stomp/stompjs';
 import webstomp from 'webstomp-client';
 import { afterEach, describe, expect, it } from 'vitest';
 import { STORED } from '#protocols/outcome.js';
 import { stompSubprotocol } from '#protocols/stomp/session.js';
-import { Bench, FakeHost } from '../../support/fake-host.ts';
+import { Bench, delivery, FakeHost } from '../../support/fake-host.ts';
 
 /** A browser's WebSocket whose other end is a session, without a network. */
 class PairedSocket {
   readonly url = 'ws://hub';
-  readonly protocol = 'v12.stomp';
+  readonly protocol: string;
   readyState = 0;
   binaryType = 'blob';
   onopen: (() => void) | null = null;
@@ -19,8 +19,9 @@ class PairedSocket {
   readonly OPEN = 1;
   readonly #bench: Bench;
 
-  constructor(bench: Bench) {
+  constructor(bench: Bench, protocol = 'v12.stomp') {
     this.#bench = bench;
+    this.protocol = protocol;
     queueMicrotask(() => {
       this.readyState = 1;
       this.onopen?.();
@@ -62,7 +63,7 @@ function forward(bench: Bench, topic: string, payload: string): void {
     contentType: null,
     headers: [],
   } as const;
-  bench.session.forward(message, matches, 1);
+  bench.host.offer(delivery(message, matches));
 }
 
 describe('@stomp/stompjs', () => {
@@ -119,6 +120,44 @@ describe('@stomp/stompjs', () => {
     expect(bench.error).toBeNull();
   });
 
+  it.each(['1.0', '1.1', '1.2'])('speaks STOMP %s: cumulative ACK, transaction, receipt', async (version) => {
+    const subprotocol = `v${version.replace('.', '')}.stomp`;
+    const bench = new Bench(stompSubprotocol, {}, { subprotocol });
+    bench.host.immediate = true;
+    const socket = new PairedSocket(bench, subprotocol);
+    client = new Client({
+      webSocketFactory: () => socket as never,
+      reconnectDelay: 0,
+      stompVersions: new Versions([version]),
+    });
+    const open = client;
+    await new Promise<void>((resolve, reject) => {
+      open.onConnect = () => resolve();
+      open.onStompError = (frame) => reject(new Error(frame.body));
+      open.activate();
+    });
+    expect(open.connectedVersion).toBe(version);
+    const messages: IMessage[] = [];
+    const subscription = open.subscribe('/topic/a', (message) => messages.push(message), { ack: 'client' });
+    for (const payload of ['1', '2', '3']) forward(bench, 'a', payload);
+    await socket.pump();
+    expect(messages.map(({ body }) => body)).toEqual(['1', '2', '3']);
+    const transaction = open.begin('t1');
+    messages[1]!.ack({ transaction: transaction.id });
+    open.publish({ destination: '/topic/b', body: 'in it', headers: { transaction: transaction.id } });
+    expect(bench.host.published).toEqual([]);
+    transaction.commit();
+    expect(bench.host.published).toHaveLength(1);
+    expect(bench.host.acknowledgements).toHaveLength(2);
+    const receipt = new Promise<void>((resolve) => open.watchForReceipt('r1', () => resolve()));
+    open.publish({ destination: '/topic/b', headers: { receipt: 'r1' } });
+    await receipt;
+    subscription.unsubscribe();
+    await open.deactivate();
+    expect(bench.error).toBeNull();
+    expect(bench.link.closedWith?.reason).toBe('client_disconnect');
+  });
+
   it('shows the words of an ERROR', async () => {
     const bench = new Bench(stompSubprotocol);
     bench.host.identity = () => ({ ok: false, reason: 'bad_credentials' });
@@ -163,6 +202,28 @@ describe('webstomp-client', () => {
     expect(bench.host.published[0]!.request.headers).toEqual([['when', '12:00']]);
     client.disconnect();
     expect(bench.link.closedWith?.reason).toBe('client_disconnect');
+    expect(bench.error).toBeNull();
+  });
+
+  it.each(['v10.stomp', 'v11.stomp', 'v12.stomp'])('speaks the version of %s', async (subprotocol) => {
+    const bench = new Bench(stompSubprotocol, {}, { subprotocol });
+    const socket = new PairedSocket(bench, subprotocol);
+    const client = webstomp.over(socket, { debug: false, heartbeat: false });
+    await new Promise<void>((resolve) => client.connect({}, () => resolve()));
+    const bodies: string[] = [];
+    client.subscribe(
+      '/topic/a',
+      (message) => {
+        bodies.push(message.body);
+        message.ack();
+      },
+      { ack: 'client' },
+    );
+    forward(bench, 'a', 'x');
+    await socket.pump();
+    expect(bodies).toEqual(['x']);
+    expect(bench.host.acknowledgements).toHaveLength(1);
+    client.disconnect();
     expect(bench.error).toBeNull();
   });
 

@@ -168,11 +168,11 @@ describe('the decoder refuses', () => {
     expect(errorOf('FOO\nreceipt:r1\n\n\0').context).toEqual({ 'receipt-id': 'r1' });
     expect(errorOf('SEND\nbroken\nreceipt:r2\n\n\0').context).toEqual({ 'receipt-id': 'r2' });
     expect(errorOf('SEND\nreceipt:a\\cb\nx:\\q\n\n\0').context).toEqual({ 'receipt-id': 'a:b' });
-    expect(errorOf('SEND\nreceipt:r3\ncontent-length:1000\n\n').context).toEqual({ 'receipt-id': 'r3' });
+    expect(errorOf('SEND\nreceipt:r3\ncontent-length:1000\n\n').context).toMatchObject({ 'receipt-id': 'r3' });
     expect(errorOf('ACK\nreceipt:r4\n\nx').context).toEqual({ 'receipt-id': 'r4' });
     expect(errorOf('SEND\nreceipt:r5\ncontent-length:0\n\nx').context).toEqual({ 'receipt-id': 'r5' });
     const many = `${'x:y\n'.repeat(9)}receipt:r6\n`;
-    expect(errorOf(`SEND\n${many}\n\0`).context).toEqual({ 'receipt-id': 'r6' });
+    expect(errorOf(`SEND\n${many}\n\0`).context).toEqual({ 'receipt-id': 'r6', 'muster-limit': 'maxHeaders' });
     expect(errorOf('ACK\n\n\0FOO\n\n\0').context).toEqual({});
   });
 

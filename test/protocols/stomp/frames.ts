@@ -1,9 +1,10 @@
 import { StompDecoder, type DecoderOptions } from '#protocols/stomp/decoder.js';
-import { STOMP_1_2 } from '#protocols/stomp/dialect.js';
+import { DIALECTS, STOMP_1_2, type Dialect } from '#protocols/stomp/dialect.js';
 import { CLIENT_COMMANDS, SERVER_COMMANDS, type StompFrame } from '#protocols/stomp/frame.js';
 import type { ProtocolLimits } from '#protocols/limits.js';
+import type { Command, RoutedMessage, Subscription } from '#protocols/message.js';
 import { stompSubprotocol } from '#protocols/stomp/session.js';
-import { Bench } from '../../support/fake-host.ts';
+import { Bench, delivery } from '../../support/fake-host.ts';
 
 export const OPTIONS: DecoderOptions = {
   commands: CLIENT_COMMANDS,
@@ -57,10 +58,10 @@ export function frame(command: string, headers: Record<string, string> = {}, bod
 }
 
 /** The frames that the session has sent since the last call. */
-export function sent(bench: Bench): PlainFrame[] {
+export function sent(bench: Bench, dialect = STOMP_1_2): PlainFrame[] {
   const decoder = new StompDecoder({
     commands: SERVER_COMMANDS,
-    dialect: STOMP_1_2,
+    dialect,
     maxHeaders: 100,
     maxHeaderBytes: 1e6,
     maxFrameBytes: 1e7,
@@ -73,10 +74,49 @@ export function sent(bench: Bench): PlainFrame[] {
 export const CONNECT = frame('CONNECT', { 'accept-version': '1.2', host: 'hub' });
 
 /** A session past CONNECTED, as device d1. */
-export async function connected(limits: Partial<ProtocolLimits> = {}): Promise<Bench> {
-  const bench = new Bench(stompSubprotocol, limits);
-  bench.receive(CONNECT);
+export async function connected(limits: Partial<ProtocolLimits> = {}, version = '1.2'): Promise<Bench> {
+  const bench = new Bench(stompSubprotocol, limits, { subprotocol: `v${version.replace('.', '')}.stomp` });
+  bench.receive(frame('CONNECT', { 'accept-version': version, host: 'hub' }));
   await bench.settle();
   bench.link.take();
   return bench;
+}
+
+export function dialect(version: string): Dialect {
+  return DIALECTS.find((known) => known.version === version)!;
+}
+
+export function message(topic: string, payload = 'x', more: Partial<RoutedMessage> = {}): RoutedMessage {
+  return { topic, payload: Buffer.from(payload), qos: 1, retain: false, contentType: null, headers: [], ...more };
+}
+
+/** As the hub does: with the subscriptions that match, and again when the session has room. */
+export function forward(bench: Bench, routed: RoutedMessage, ...ids: string[]): void {
+  const matches = ids.map((id) => bench.host.subscriptions.get(id)).filter((s): s is Subscription => s !== undefined);
+  bench.host.offer(delivery(routed, matches));
+}
+
+export function command(id: string, more: Partial<Command> = {}): Command {
+  const params = { on: true };
+  return {
+    id,
+    device: 'd1',
+    name: 'blink',
+    params,
+    payload: Buffer.from(JSON.stringify(params)),
+    deadlineMs: Date.UTC(2026, 0, 2),
+    attempts: 0,
+    ...more,
+  };
+}
+
+export function bodies(frames: PlainFrame[]): string[] {
+  return frames.map(({ body }) => body);
+}
+
+/** `COMMAND receipt-id` of each frame, with its status where it has one. */
+export function receiptsOf(bench: Bench): string[] {
+  return sent(bench).map(({ command: name, headers }) =>
+    [name, headers['receipt-id'], headers['muster-status']].filter((part) => part !== undefined).join(' '),
+  );
 }

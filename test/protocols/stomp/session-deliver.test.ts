@@ -1,11 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { Command, RoutedMessage, Subscription } from '#protocols/message.js';
 import { ROUTED, STORED } from '#protocols/outcome.js';
 import { SessionState } from '#protocols/session-state.js';
 import { stompSubprotocol } from '#protocols/stomp/session.js';
 import type { ProtocolLimits } from '#protocols/limits.js';
-import { Bench, FakeHost } from '../../support/fake-host.ts';
-import { CONNECT, connected, frame, sent, type PlainFrame } from './frames.ts';
+import { Bench, delivery, FakeHost } from '../../support/fake-host.ts';
+import { bodies, command, CONNECT, connected, forward, frame, message, sent } from './frames.ts';
 
 async function subscribed(
   destination: string,
@@ -20,34 +19,6 @@ async function subscribed(
 
 function subscribe(bench: Bench, id: string, destination: string, ack = 'auto'): void {
   bench.receive(frame('SUBSCRIBE', { id, destination, ack }));
-}
-
-function message(topic: string, payload = 'x', more: Partial<RoutedMessage> = {}): RoutedMessage {
-  return { topic, payload: Buffer.from(payload), qos: 1, retain: false, contentType: null, headers: [], ...more };
-}
-
-function command(id: string, more: Partial<Command> = {}): Command {
-  const params = { on: true };
-  return {
-    id,
-    device: 'd1',
-    name: 'blink',
-    params,
-    payload: Buffer.from(JSON.stringify(params)),
-    deadlineMs: Date.UTC(2026, 0, 2),
-    attempts: 0,
-    ...more,
-  };
-}
-
-/** As the router does: with the subscriptions that match. */
-function forward(bench: Bench, routed: RoutedMessage, ...ids: string[]): void {
-  const matches = ids.map((id) => bench.host.subscriptions.get(id)).filter((s): s is Subscription => s !== undefined);
-  bench.session.forward(routed, matches, 1);
-}
-
-function bodies(frames: PlainFrame[]): string[] {
-  return frames.map(({ body }) => body);
 }
 
 describe('SUBSCRIBE', () => {
@@ -97,7 +68,7 @@ describe('UNSUBSCRIBE', () => {
     bench.receive(frame('UNSUBSCRIBE', { id: 's1', receipt: 'r' }));
     expect(sent(bench)).toMatchObject([{ command: 'RECEIPT', headers: { 'receipt-id': 'r' } }]);
     expect(bench.host.subscriptions.size).toBe(0);
-    bench.session.forward(message('a'), [old!], 0);
+    expect(bench.session.forward(delivery(message('a'), [old!]))).toBe(true);
     expect(sent(bench)).toEqual([]);
     subscribe(bench, 's1', '/topic/b');
     expect(bench.link.closedWith).toBeNull();
@@ -169,6 +140,9 @@ describe('MESSAGE', () => {
   it('marks what was retained', async () => {
     const bench = await subscribed('/topic/a');
     forward(bench, message('a', 'x', { retain: true }), 's1');
+    expect(sent(bench)[0]!.headers['retain']).toBeUndefined();
+    const matches = [...bench.host.subscriptions.values()];
+    bench.host.offer(delivery(message('a', 'x', { retain: true }), matches, { retain: true }));
     expect(sent(bench)[0]!.headers).toMatchObject({ retain: 'true' });
   });
 
@@ -216,7 +190,7 @@ describe('a slow client', () => {
     bench.link.congested = true;
     forward(bench, message('a'), 's1');
     expect(bench.link.sent).toEqual([]);
-    expect(bench.host.droppedCount).toEqual({ slow: 1, queue: 0 });
+    expect(bench.host.droppedCount.slow).toBe(1);
   });
 
   it('with client-individual has maxInFlight messages at a time, and the next with each ACK, in order', async () => {
@@ -229,7 +203,7 @@ describe('a slow client', () => {
     expect(sent(bench)).toMatchObject([{ command: 'RECEIPT' }, { command: 'MESSAGE', body: '3' }]);
     bench.receive(frame('NACK', { id: first[0]!.headers['ack']! }));
     expect(bodies(sent(bench))).toEqual(['4']);
-    expect(bench.host.droppedCount).toEqual({ slow: 0, queue: 0 });
+    expect(bench.host.droppedCount.slow).toBe(0);
   });
 
   it('with client-individual waits while its link is congested, and goes on when it is not', async () => {
@@ -244,16 +218,130 @@ describe('a slow client', () => {
     expect(bodies(sent(bench))).toEqual(['1', '2']);
   });
 
-  it('with a full queue loses the newest, and they are counted', async () => {
-    const bench = await subscribed('/topic/a', 'client-individual', { maxInFlight: 1, maxQueuedMessages: 2 });
-    for (const payload of ['1', '2', '3', '4']) forward(bench, message('a', payload), 's1');
-    expect(bench.host.droppedCount).toEqual({ slow: 0, queue: 1 });
-    const seen: string[] = [];
+  it('with client-individual leaves what finds no room to the hub, in order and once', async () => {
+    const bench = await subscribed('/topic/a', 'client-individual', { maxInFlight: 1 });
+    const [match] = bench.host.subscriptions.values();
+    const [first, second] = ['1', '2'].map((payload) => delivery(message('a', payload), [match!]));
+    expect(bench.session.forward(first!)).toBe(true);
+    expect(bench.session.forward(second!)).toBe(false);
+    expect(bodies(sent(bench))).toEqual(['1']);
+    expect(bench.host.readyForMessagesCount).toBe(0);
+    bench.receive(frame('ACK', { id: '1' }));
+    expect(bench.host.readyForMessagesCount).toBe(1);
+    expect(bench.session.forward(second!)).toBe(true);
+    expect(bodies(sent(bench))).toEqual(['2']);
+    bench.receive(frame('ACK', { id: '2' }));
+    expect(bench.host.readyForMessagesCount).toBe(1);
+    expect(bench.host.acknowledgements).toEqual([first, second]);
+  });
+
+  it('has finished a message when each of its copies is acknowledged or its subscription has ended', async () => {
+    const bench = await subscribed('/topic/a', 'client-individual');
+    subscribe(bench, 's2', '/topic/#', 'client-individual');
+    subscribe(bench, 's3', '/topic/+', 'auto');
+    forward(bench, message('a'), 's1', 's2', 's3');
+    expect(sent(bench)).toHaveLength(3);
+    bench.receive(frame('NACK', { id: '2' }));
+    expect(bench.host.acknowledgements).toEqual([]);
+    bench.receive(frame('UNSUBSCRIBE', { id: 's1' }));
+    expect(bench.host.acknowledgements).toHaveLength(1);
+    // Late.
+    bench.receive(frame('ACK', { id: '1' }));
+    expect(bench.host.acknowledgements).toHaveLength(1);
+    expect(bench.error).toBeNull();
+  });
+
+  it('is sent all copies of a message or none; one with more copies than the window goes into an empty one', async () => {
+    const bench = await connected({ maxInFlight: 2 });
+    for (const id of ['1', '2', '3']) subscribe(bench, id, '/topic/a', 'client-individual');
+    forward(bench, message('a', 'x'), '1');
+    forward(bench, message('a', 'y'), '1', '2');
+    forward(bench, message('a', 'z'), '1', '2', '3');
+    const seen: string[][] = [];
     for (let frames = sent(bench); frames.length > 0; frames = sent(bench)) {
-      seen.push(...bodies(frames));
-      bench.receive(frame('ACK', { id: frames[0]!.headers['ack']! }));
+      seen.push(bodies(frames));
+      for (const { headers } of frames) bench.receive(frame('ACK', { id: headers['ack']! }));
     }
-    expect(seen).toEqual(['1', '2', '3']);
+    expect(seen).toEqual([['x'], ['y', 'y'], ['z', 'z', 'z']]);
+  });
+
+  it('whose subscription has ended meanwhile has a message finished unsent', async () => {
+    const bench = await subscribed('/topic/a', 'client-individual', { maxInFlight: 1 });
+    forward(bench, message('a', '1'), 's1');
+    forward(bench, message('a', '2'), 's1');
+    bench.receive(frame('UNSUBSCRIBE', { id: 's1' }));
+    expect(bodies(sent(bench))).toEqual(['1']);
+    expect(bench.host.acknowledgements.map((d) => d.message.payload.toString())).toEqual(['1', '2']);
+  });
+
+  it('gets messages of QoS 0 past its window, with an ack that changes nothing, and loses them while its link is congested', async () => {
+    const bench = await subscribed('/topic/a', 'client-individual', { maxInFlight: 1 });
+    forward(bench, message('a', '1'), 's1');
+    for (const payload of ['2', '3']) forward(bench, message('a', payload, { qos: 0 }), 's1');
+    const frames = sent(bench);
+    expect(bodies(frames)).toEqual(['1', '2', '3']);
+    bench.receive(frame('ACK', { id: frames[2]!.headers['ack']!, receipt: 'r' }));
+    expect(sent(bench)).toMatchObject([{ command: 'RECEIPT' }]);
+    expect(bench.host.acknowledgements).toEqual([]);
+    bench.link.congested = true;
+    forward(bench, message('a', '4', { qos: 0 }), 's1');
+    expect(bench.host.droppedCount.slow).toBe(1);
+    expect(bench.host.waiting).toEqual([]);
+    // An id that was never given.
+    bench.receive(frame('NACK', { id: '1-4' }));
+    expect(bench.error?.reason).toBe('protocol_error');
+  });
+
+  it('of which the link becomes congested between two copies gets both', async () => {
+    const bench = await subscribed('/topic/a', 'client-individual');
+    subscribe(bench, 's2', '/topic/a', 'client-individual');
+    const send = bench.link.send.bind(bench.link);
+    bench.link.send = (unit) => {
+      send(unit);
+      bench.link.congested = true;
+    };
+    forward(bench, message('a'), 's1', 's2');
+    const frames = sent(bench);
+    expect(frames).toHaveLength(2);
+    for (const { headers } of frames) bench.receive(frame('ACK', { id: headers['ack']! }));
+    expect(bench.host.acknowledgements).toHaveLength(1);
+  });
+});
+
+describe('a hub that answers a subscription later', () => {
+  it('sends the RECEIPT then, in its place among the others, and messages before it', async () => {
+    const bench = await connected();
+    bench.host.lasting = true;
+    bench.receive(frame('SUBSCRIBE', { id: 's1', destination: '/topic/a', receipt: '1' }));
+    bench.receive(frame('SEND', { destination: '/topic/b', receipt: '2' }));
+    bench.receive(frame('UNSUBSCRIBE', { id: 's1', receipt: '3' }));
+    subscribe(bench, 's2', '/topic/a');
+    FakeHost.settle(bench.host.published, ROUTED);
+    forward(bench, message('a'), 's2');
+    expect(sent(bench).map((f) => f.command)).toEqual(['MESSAGE']);
+    bench.host.commit();
+    expect(sent(bench).map((f) => f.headers['receipt-id'])).toEqual(['1', '2', '3']);
+    expect(bench.host.calls).toEqual(['ready', 'subscribed s1', 'subscribed s2']);
+  });
+
+  it('may refuse it then, and may come too late', async () => {
+    const bench = await connected();
+    bench.host.lasting = true;
+    bench.host.grant = () => ({ ok: false, reason: 'not_authorized' });
+    bench.receive(frame('SUBSCRIBE', { id: 's1', destination: '/topic/a', receipt: '1' }));
+    expect(sent(bench)).toEqual([]);
+    bench.host.commit();
+    expect(sent(bench)).toMatchObject([
+      { command: 'ERROR', headers: { message: 'not_authorized', 'receipt-id': '1' } },
+    ]);
+    expect(bench.link.closedWith?.reason).toBe('not_authorized');
+    const gone = await connected();
+    gone.host.lasting = true;
+    subscribe(gone, 's1', '/topic/a');
+    gone.session.closed('connection_lost');
+    gone.host.commit();
+    expect(gone.link.sent).toEqual([]);
+    expect(gone.host.calls).toEqual(['ready']);
   });
 });
 
@@ -359,9 +447,10 @@ describe('a command', () => {
       ok: true,
       principal: { kind: 'application', id: 'd1', anonymous: false },
       clientId: 'x',
-      state: new SessionState(10, 1000),
+      state: new SessionState(),
       resumed: false,
       epoch: 0,
+      expiryS: 0,
     });
     bench.receive(CONNECT);
     await bench.settle();

@@ -1,10 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ABANDONED, DUPLICATE, ROUTED, STORED, type Outcome } from '#protocols/outcome.js';
-import { CLIENT_COMMANDS } from '#protocols/stomp/frame.js';
-import { stompSubprotocol } from '#protocols/stomp/session.js';
-import { Bench, FakeHost } from '../../support/fake-host.ts';
-import { CONNECT, connected, cut, frame, sent } from './frames.ts';
+import { FakeHost } from '../../support/fake-host.ts';
+import { connected, frame, receiptsOf, sent } from './frames.ts';
 
 const REJECTED: Outcome = { kind: 'rejected', code: 'malformed_payload', message: 'no JSON', recorded: true };
 
@@ -16,20 +13,10 @@ function send(receipt?: string, headers: Record<string, string> = {}, body = '{"
   );
 }
 
-function receiptsOf(bench: Bench): string[] {
-  return sent(bench).map(({ command, headers }) => `${command} ${headers['receipt-id'] ?? ''}`);
-}
-
 describe('SEND', () => {
   it('is published with its content type, its user headers in order and QoS 0', async () => {
     const bench = await connected();
-    bench.receive(
-      frame(
-        'SEND',
-        { destination: '/topic/a', 'content-type': 'text/plain', b: '1', a: 'x\\cy', stream: 's', seq: '1' },
-        'hi',
-      ),
-    );
+    bench.receive(frame('SEND', { destination: '/topic/a', 'content-type': 'text/plain', b: '1', a: 'x\\cy' }, 'hi'));
     expect(bench.host.published[0]!.request).toEqual({
       topic: 'a',
       payload: Buffer.from('hi'),
@@ -39,9 +26,6 @@ describe('SEND', () => {
       headers: [
         ['b', '1'],
         ['a', 'x:y'],
-        // Ordinary headers: they do not number the message.
-        ['stream', 's'],
-        ['seq', '1'],
       ],
     });
     expect(bench.host.published[0]!.position).toBeUndefined();
@@ -84,6 +68,89 @@ describe('SEND', () => {
     bench.receive(frame('SEND', { destination: '/topic/a', retain }));
     expect(bench.host.published[0]!.request.retain).toBe(expected);
   });
+});
+
+describe('the headers stream and seq', () => {
+  it.each(['/devices/me/telemetry', '/devices/me/events/boot', 'devices/d1/telemetry/senml'])(
+    'number a message on %s, with a receipt or without',
+    async (destination) => {
+      const bench = await connected();
+      for (const receipt of ['r', undefined]) bench.receive(send(receipt, { destination, stream: 'q-1', seq: '7' }));
+      expect(bench.host.published.map(({ position }) => position)).toEqual([
+        { stream: 'q-1', seq: 7 },
+        { stream: 'q-1', seq: 7 },
+      ]);
+    },
+  );
+
+  it.each(['/topic/a', '/queue/a', '/devices/me/commands/c-1/result'])(
+    'are ordinary headers on %s',
+    async (destination) => {
+      const bench = await connected();
+      bench.receive(send('r', { destination, stream: 's', seq: '1' }));
+      expect(bench.host.published[0]).toMatchObject({
+        position: undefined,
+        request: {
+          headers: [
+            ['stream', 's'],
+            ['seq', '1'],
+          ],
+        },
+      });
+    },
+  );
+
+  it.each([{ stream: 's' }, { seq: '1' }])('number nothing alone: %o', async (headers) => {
+    const bench = await connected();
+    bench.receive(send('r', headers));
+    expect(bench.host.published[0]!.position).toBeUndefined();
+  });
+
+  it.each([
+    { stream: 's', seq: '0' },
+    { stream: 's', seq: '-1' },
+    { stream: 's', seq: '1.5' },
+    { stream: 's', seq: '9007199254740993' },
+    { stream: 's', seq: '' },
+    { stream: '', seq: '1' },
+    { stream: 'a b', seq: '1' },
+    { stream: 'x'.repeat(65), seq: '1' },
+  ])('that name no place have the message recorded as rejected: %o', async (headers) => {
+    const bench = await connected();
+    bench.receive(send('r', headers));
+    expect(bench.host.published).toEqual([]);
+    expect(bench.host.rejections[0]!.request).toMatchObject({
+      payload: Buffer.from('{"t":1}'),
+      code: 'malformed_payload',
+    });
+    FakeHost.settle(bench.host.rejections, REJECTED);
+    expect(receiptsOf(bench)).toEqual(['RECEIPT r rejected']);
+  });
+
+  it('get the RECEIPT of a message that was stored before', async () => {
+    const bench = await connected();
+    bench.receive(send('r', { stream: 's', seq: '1' }));
+    FakeHost.settle(bench.host.published, DUPLICATE);
+    expect(receiptsOf(bench)).toEqual(['RECEIPT r']);
+  });
+
+  it.each([
+    ['its receipt', 'r'],
+    ['no receipt', undefined],
+  ])(
+    'at a gap get an ERROR with the seq that is expected and %s: a RECEIPT would let go of what was not stored',
+    async (_name, receipt) => {
+      const bench = await connected();
+      bench.receive(send(receipt, { stream: 's', seq: '9' }) + send('r2', { stream: 's', seq: '10' }));
+      FakeHost.settle(bench.host.published, { kind: 'gap', expected: 7 });
+      const [error, ...more] = sent(bench);
+      expect(error).toMatchObject({ command: 'ERROR', headers: { message: 'sequence_gap', 'muster-expected': '7' } });
+      expect(error!.headers['receipt-id']).toBe(receipt);
+      expect(error!.body).toMatch(/seq 7 is expected.*Connect again/s);
+      expect(more).toEqual([]);
+      expect(bench.link.closedWith?.reason).toBe('sequence_gap');
+    },
+  );
 });
 
 describe('RECEIPT', () => {
@@ -174,9 +241,11 @@ describe('RECEIPT', () => {
 describe('DISCONNECT', () => {
   it('with a receipt waits until everything before it is decided, receipt or not', async () => {
     const bench = await connected();
-    bench.receive(send('1') + send() + frame('DISCONNECT', { receipt: '2' }));
+    bench.receive(send('1') + send() + send() + frame('DISCONNECT', { receipt: '2' }));
     FakeHost.settle(bench.host.published, STORED, 1);
     expect(receiptsOf(bench)).toEqual(['RECEIPT 1']);
+    FakeHost.settle(bench.host.published, STORED, 1);
+    expect(receiptsOf(bench)).toEqual([]);
     expect(bench.link.closedWith).toBeNull();
     FakeHost.settle(bench.host.published, STORED, 1);
     expect(receiptsOf(bench)).toEqual(['RECEIPT 2']);
@@ -213,58 +282,5 @@ describe('DISCONNECT', () => {
     bench.receive(send('1') + frame('DISCONNECT', { receipt: '2' }));
     bench.session.end('hub_shutdown', '', {});
     expect(sent(bench)).toMatchObject([{ command: 'ERROR', headers: { message: 'hub_shutdown' } }]);
-  });
-});
-
-describe('properties of a session', () => {
-  it('throws nothing but ProtocolError and sends whole frames only, whatever comes', async () => {
-    const header = fc.tuple(
-      fc.constantFrom(
-        'id',
-        'destination',
-        'receipt',
-        'ack',
-        'transaction',
-        'content-length',
-        'retain',
-        'heart-beat',
-        'x',
-      ),
-      fc.constantFrom(
-        '1',
-        '/topic/a',
-        '/devices/me/commands/#',
-        'client-individual',
-        'auto',
-        'true',
-        '0',
-        '\\n',
-        '\\q',
-        '1,1',
-      ),
-    );
-    const anyFrame = fc
-      .tuple(fc.constantFrom(...CLIENT_COMMANDS), fc.array(header, { maxLength: 4 }), fc.constantFrom('', 'x', 'body'))
-      .map(([command, headers, body]) => `${command}\n${headers.map(([n, v]) => `${n}:${v}\n`).join('')}\n${body}\0`);
-    const anything = fc.oneof({ arbitrary: anyFrame, weight: 5 }, fc.string(), fc.constant('\n'));
-    await fc.assert(
-      fc.asyncProperty(
-        fc.boolean(),
-        fc.array(anything, { maxLength: 12 }),
-        fc.array(fc.nat(), { maxLength: 6 }),
-        async (identified, parts, cuts) => {
-          const bench = identified ? await connected() : new Bench(stompSubprotocol);
-          if (!identified) bench.receive(CONNECT);
-          bench.host.immediate = true;
-          for (const chunk of cut(Buffer.from(parts.join('')), cuts)) bench.receive(chunk);
-          await bench.settle();
-          const frames = sent(bench);
-          const errors = frames.filter((f) => f.command === 'ERROR').length;
-          expect(errors).toBeLessThanOrEqual(1);
-          if (bench.error !== null) expect(frames.at(-1)!.command).toBe('ERROR');
-        },
-      ),
-      { numRuns: 400 },
-    );
   });
 });

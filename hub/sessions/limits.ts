@@ -1,0 +1,27 @@
+import type { ProtocolLimits } from '#protocols/limits.js';
+import type { QueueFull, QueueLimits } from './queue.ts';
+
+/** What of the configuration the queues are bounded by. */
+export interface QueueConfig {
+  readonly limits: Pick<ProtocolLimits, 'maxInFlight' | 'maxQueuedMessages' | 'maxQueuedBytes'>;
+  readonly maxQueuedBytesInAll: number;
+  readonly queueFull: QueueFull;
+}
+
+/** One read of the disk brings a few dozen messages of the usual size; large ones come one by one. */
+const WINDOW_BYTES = 256 * 1024;
+/** A thousand connected sessions with full windows of small messages, or 256 with full windows of large ones. */
+const WINDOW_BYTES_IN_ALL = 64 * 1024 * 1024;
+
+export function queueLimits({ limits, maxQueuedBytesInAll, queueFull }: QueueConfig): QueueLimits {
+  return {
+    maxMessages: limits.maxQueuedMessages,
+    maxBytes: limits.maxQueuedBytes,
+    maxBytesInAll: maxQueuedBytesInAll,
+    full: queueFull,
+    // While one half is on its way to the client, the other is read.
+    windowMessages: 2 * limits.maxInFlight,
+    windowBytes: WINDOW_BYTES,
+    windowBytesInAll: WINDOW_BYTES_IN_ALL,
+  };
+}
