@@ -26,9 +26,17 @@ export function levelCount(topic: string): number {
   return n;
 }
 
-/** Does the filter match the topic name? Wildcards in the first level match no topic that begins with `$` [MQTT-4.7.2-1]. */
+/**
+ * Topics that a wildcard in the first level does not match: those that begin with `$` [MQTT-4.7.2-1], and the hub's own word on its devices. Who
+ * subscribes to everything means what clients say to each other; who wants presence asks for `devices/+/presence` or `devices/#`.
+ */
+export function hidesFromWildcards(topic: string): boolean {
+  return topic.startsWith('$') || (topic.startsWith('devices/') && topic.endsWith('/presence'));
+}
+
+/** Does the filter match the topic name? A wildcard in the first level does not match every one: see `hidesFromWildcards`. */
 export function matchesFilter(filter: string, topic: string): boolean {
-  if (topic.startsWith('$') && (filter.startsWith('+') || filter.startsWith('#'))) return false;
+  if ((filter.startsWith('+') || filter.startsWith('#')) && hidesFromWildcards(topic)) return false;
   const f = filter.split('/');
   const t = topic.split('/');
   for (let i = 0; i < f.length; i++) {

@@ -6,11 +6,14 @@ const SHOWN_MS = 2000;
 /** A command that can be taken with one click. */
 export function Copyable({ text, label }: { readonly text: string; readonly label: string }) {
   const state = useSignal<'Copy' | 'Copied' | 'Select it'>('Copy');
-  const copy = (): void => {
-    navigator.clipboard.writeText(text).then(
-      () => (state.value = 'Copied'),
-      () => (state.value = 'Select it'),
-    );
+  const copy = async (): Promise<void> => {
+    try {
+      // Browsers keep the clipboard from pages without TLS: then there is none.
+      await navigator.clipboard.writeText(text);
+      state.value = 'Copied';
+    } catch {
+      state.value = 'Select it';
+    }
     setTimeout(() => (state.value = 'Copy'), SHOWN_MS);
   };
   return (
@@ -18,7 +21,7 @@ export function Copyable({ text, label }: { readonly text: string; readonly labe
       <code tabIndex={0} aria-label={label}>
         {text}
       </code>
-      <button type="button" onClick={copy} aria-label={`Copy: ${label}`}>
+      <button type="button" onClick={() => void copy()} aria-label={`Copy: ${label}`}>
         <span aria-live="polite">{state.value}</span>
       </button>
     </div>

@@ -194,8 +194,8 @@ function iso(ms: number | null): string | null {
 function couldMatchPresence(filter: string): boolean {
   const levels = filter.split('/');
   const [first, , third] = levels;
-  if (first !== 'devices' && first !== '+' && first !== '#') return false;
-  if (first === '#' || levels[1] === '#') return true;
+  if (first !== 'devices') return false;
+  if (levels[1] === '#') return true;
   return third === 'presence' || third === '+' || third === '#';
 }
 

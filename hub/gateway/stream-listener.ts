@@ -78,13 +78,18 @@ export class StreamListener {
   /** Takes nobody any more; whoever is connected stays. */
   close(): void {
     this.#server.close();
-    for (const socket of this.#waiting.values()) socket.destroy();
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const socket of waiting) socket.destroy();
   }
 
   #tlsServer(credentials: Credentials): TlsServer {
     const server = createTlsServer({ ...credentials, handshakeTimeout: this.#options.beginTimeoutMs });
     server.on('secureConnection', (socket) => this.#begin(socket));
-    server.on('tlsClientError', (error: Error, socket) => {
+    server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+      // The client hung up: the close of the socket below tells, which still knows the address.
+      if (error.code === 'ECONNRESET') return;
+      this.#waiting.delete(peerOf(socket));
       this.#refuse(this.#addressOf(socket), 'tls_failed', error.message);
       // Node leaves the socket open when it was the time that ran out.
       socket.destroy();
@@ -109,13 +114,17 @@ export class StreamListener {
       this.#refuse(plainAddress(socket.remoteAddress), 'bad_proxy_header', 'the PROXY header did not come in time');
       socket.destroy();
     });
-    this.#await(socket);
-    const onClose = (): void => timer.cancel();
+    const peer = peerOf(socket);
+    this.#waiting.set(peer, socket);
+    const onClose = (): void => {
+      timer.cancel();
+      this.#waiting.delete(peer);
+    };
     const onData = (data: Buffer): void => {
       read = Buffer.concat([read, data]);
       const header = readProxyHeader(read);
       if (header.kind === 'incomplete') return;
-      timer.cancel();
+      onClose();
       socket.off('data', onData);
       socket.off('close', onClose);
       if (header.kind === 'malformed') {
@@ -133,19 +142,23 @@ export class StreamListener {
   }
 
   #handOn(socket: Socket): void {
-    if (this.#tls === null) {
-      this.#begin(socket);
-      return;
-    }
-    this.#await(socket);
-    this.#tls.emit('connection', socket);
+    if (this.#tls === null) this.#begin(socket);
+    else this.#agree(socket, this.#tls);
   }
 
-  #await(socket: Socket): void {
+  #agree(socket: Socket, tls: TlsServer): void {
     const peer = peerOf(socket);
-    if (this.#waiting.has(peer)) return;
+    const address = this.#addressOf(socket);
+    const headerBytes = socket.bytesRead - socket.readableLength;
     this.#waiting.set(peer, socket);
-    socket.once('close', () => this.#waiting.delete(peer));
+    socket.once('close', () => {
+      const isUnsettled = this.#waiting.delete(peer);
+      // Health checks say nothing: they only look whether the port is open.
+      if (isUnsettled && socket.bytesRead > headerBytes) {
+        this.#refuse(address, 'tls_failed', 'the client hung up before TLS was agreed on');
+      }
+    });
+    tls.emit('connection', socket);
   }
 
   #begin(socket: Socket): void {

@@ -1,5 +1,6 @@
 import { Aedes } from 'aedes';
 import type { Qos, RoutedMessage, Subscription } from '#protocols/message.js';
+import { hidesFromWildcards } from '#protocols/topics.js';
 import { FilterIndex } from './filter-index.ts';
 import { groupsOf, Interests, listOf, matchesOf, type FilterEntry } from './interests.ts';
 import { checkLevels, lowerQos } from './live.ts';
@@ -170,7 +171,7 @@ export class AedesRouter implements Router {
   #note(entry: FilterEntry, payload: unknown): void {
     const job = this.#underWay;
     if (job === null || payload !== job.message.payload) return;
-    if (entry.wildcardFirst && job.message.topic.startsWith('$')) return;
+    if (entry.wildcardFirst && hidesFromWildcards(job.message.topic)) return;
     job.matched.push(entry);
   }
 

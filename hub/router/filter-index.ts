@@ -1,3 +1,5 @@
+import { hidesFromWildcards } from '#protocols/topics.js';
+
 /** Topics of more characters are not remembered: the memory of the cache is bounded by `maxCachedTopics` times this. */
 const MAX_CACHED_TOPIC_LENGTH = 128;
 
@@ -65,7 +67,7 @@ export class FilterIndex {
     return this.#exact.size + this.#wildcards;
   }
 
-  /** Does one of the filters match this topic name? Wildcards in the first level match no topic that begins with `$` [MQTT-4.7.2-1]. */
+  /** Does one of the filters match this topic name? A wildcard in the first level does not match every one: see `hidesFromWildcards`. */
   matches(topic: string): boolean {
     if (this.#exact.has(topic)) return true;
     if (this.#wildcards === 0) return false;
@@ -104,7 +106,7 @@ function childOf(node: Node, level: string): Node {
 
 function matchesTrie(root: Node, topic: string): boolean {
   const levels = topic.split('/');
-  if (!topic.startsWith('$')) return matchesBelow(root, levels, 0);
+  if (!hidesFromWildcards(topic)) return matchesBelow(root, levels, 0);
   const child = root.children?.get(levels[0]!);
   return child !== undefined && matchesBelow(child, levels, 1);
 }

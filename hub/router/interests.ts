@@ -5,7 +5,7 @@ import { ShareGroup, type Member } from './shared.ts';
 /** A filter that somebody subscribes to. */
 export interface FilterEntry {
   readonly filter: string;
-  /** `+` or `#` stands in the first level: matches no topic that begins with `$` [MQTT-4.7.2-1]. */
+  /** `+` or `#` stands in the first level: matches no topic that `hidesFromWildcards`. */
   readonly wildcardFirst: boolean;
   readonly byHolder: Map<Holder, Interest>;
   /** The values of `byHolder`, until it changes. */

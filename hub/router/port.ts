@@ -12,7 +12,7 @@ export type Audience = 'all' | 'kept' | 'live';
  *
  * - Messages are delivered one at a time in the order of `publish`, whatever their QoS and retain flags.
  * - A subscriber gets a message once, with all its matching subscriptions that are not shared.
- * - `+` and `#` in the first level match no topic that begins with `$` [MQTT-4.7.2-1].
+ * - `+` and `#` in the first level match no topic that begins with `$` [MQTT-4.7.2-1], nor presence (`hidesFromWildcards`).
  * - A subscriber's `deliver` returns at once; a slow one stalls nobody.
  * - Of a share group (`$share/{group}/{filter}`, MQTT 5.0, 4.8.2) one member gets each message, in a delivery of its own: members in turn, one
  *   that is `ready` before one that is `busy` before one that is `away`, of the latter two one that keeps messages before one that would drop them.

@@ -21,6 +21,10 @@ describe.skipIf(!hasChromium())('the page of the fleet', { timeout: 60_000 }, ()
     const page = await desk.open();
     await page.getByRole('heading', { name: 'No device has connected yet' }).waitFor();
     await page.getByText(`ws://127.0.0.1:${desk.hub.port}`, { exact: true }).waitFor();
+    // As in a page without TLS from another machine.
+    await page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })");
+    await page.getByRole('button', { name: 'Copy: Play a fleet' }).click();
+    await page.getByText('Select it').waitFor();
     const device = await mqttDevice(desk.hub, await newDevice(desk.hub, 'first'));
     await device.publish('devices/me/telemetry', { temp: 21.5 });
     const row = page.getByRole('row').filter({ has: page.getByRole('link', { name: 'first' }) });

@@ -53,6 +53,16 @@ describe.skipIf(!hasChromium())('text that a device chose', { timeout: 60_000 },
     await isText(page, 'alert');
   });
 
+  it('hides nothing in the table: what turns the direction of text around is shown', async () => {
+    const token = await newDevice(desk.hub, 'turned');
+    await desk.hub.api('PATCH', '/api/v1/devices/turned', { name: 'pump\u202e1' });
+    const device = await mqttDevice(desk.hub, token);
+    await device.publish('devices/me/telemetry', { mode: 'on\u202eff' });
+    const page = await desk.open('?q=turned');
+    await page.getByText('pump⟨U+202E⟩1').waitFor();
+    await page.getByText('on⟨U+202E⟩ff').waitFor();
+  });
+
   it('that was never let in as well', async () => {
     await new Promise<void>((resolve, reject) => {
       const headers = {

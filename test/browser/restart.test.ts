@@ -39,6 +39,21 @@ describe.skipIf(!hasChromium())('a restart of the hub', { timeout: 60_000 }, () 
     await untilText(row, /2\.75/);
   });
 
+  it('leaves nothing that looks live as long as the state cannot be taken', async () => {
+    await newDevice(desk.hub, 'tank');
+    const page = await desk.open();
+    await page.getByRole('link', { name: 'tank' }).waitFor();
+    await page.locator('[data-stale="false"]').waitFor();
+    await page.route('**/api/v1/fleet*', (route) => route.fulfill({ status: 503, json: { detail: 'not now.' } }));
+    await desk.hub.restart();
+    await page.getByText('could not be brought up to date: not now.').waitFor({ timeout: 20_000 });
+    await page.getByText('Live', { exact: true }).waitFor();
+    expect(await page.locator('.app').getAttribute('data-stale')).toBe('true');
+    await page.unroute('**/api/v1/fleet*');
+    await page.locator('[data-stale="false"]').waitFor({ timeout: 20_000 });
+    expect(await page.getByText('could not be brought up to date').count()).toBe(0);
+  });
+
   it('on the page of a device too: its epoch, its values and its commands go on', async () => {
     const token = await newDevice(desk.hub, 'valve');
     const before = await mqttDevice(desk.hub, token);

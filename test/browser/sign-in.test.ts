@@ -33,6 +33,10 @@ describe.skipIf(!hasChromium())('signing in', () => {
     await page.getByLabel('Password', { exact: true }).fill('a long password');
     await page.getByRole('button', { name: 'Sign in', exact: true }).click();
     await page.waitForURL('**/dashboard/');
+    await page.route('**/api/v1/sign-out', (route) => route.abort());
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByText('The hub did not sign you out').waitFor();
+    await page.unroute('**/api/v1/sign-out');
     await page.getByRole('button', { name: 'Sign out' }).click();
     await page.waitForURL('**/sign-in');
     await page.goto(`${desk.url}/dashboard/`);

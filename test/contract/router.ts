@@ -289,6 +289,11 @@ export function routerContract(name: string, make: (setup: RouterSetup) => Route
         ['+/+/#', 'a/b', true],
         ['A', 'a', false],
         ['é', 'e\u0301', false],
+        ['#', 'devices/d/presence', false],
+        ['+/+/presence', 'devices/d/presence', false],
+        ['devices/#', 'devices/d/presence', true],
+        ['devices/+/presence', 'devices/d/presence', true],
+        ['#', 'devices/d/telemetry', true],
       ])('%s on %s: %s [MQTT-4.7.1-2, MQTT-4.7.1-3, MQTT-4.7.2-1]', async (filter, topic, expected) => {
         const recorder = subscribe(filter);
         expect(router.wanted(topic)).toBe(expected);

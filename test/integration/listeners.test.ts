@@ -209,13 +209,28 @@ describe('mqtts://', () => {
     await client.endAsync();
   });
 
+  it('lists who hangs up during TLS with its address, and not who only looked whether the port is open', async () => {
+    const { hostname, port } = urlOf(hub, 'mqtts');
+    const before = (await askOverTls(hub, '/api/v1/refused')).items.length;
+    for (const bytes of ['', '16030100050100']) {
+      const socket = connectTcp(Number(port), hostname);
+      await new Promise((resolve) => socket.once('connect', resolve));
+      socket.end(Buffer.from(bytes, 'hex'));
+      await new Promise((resolve) => socket.resume().once('close', resolve));
+    }
+    await until('it is listed', async () => (await askOverTls(hub, '/api/v1/refused')).items.length > before);
+    const { items } = await askOverTls(hub, '/api/v1/refused');
+    expect(items).toHaveLength(before + 1);
+    expect(items[0]).toMatchObject({ code: 'tls_failed', address: '127.0.0.1' });
+  });
+
   it('refuses and counts clients that speak no TLS', async () => {
     const { hostname, port } = urlOf(hub, 'mqtts');
     const socket = connectTcp(Number(port), hostname);
     socket.write(CONNECT);
     await new Promise((resolve) => socket.once('close', resolve));
-    const { counts } = await askOverTls(hub, '/api/v1/refused');
-    expect(counts).toEqual({ tls_failed: 1 });
+    const { items } = await askOverTls(hub, '/api/v1/refused');
+    expect(items[0]).toMatchObject({ code: 'tls_failed', address: '127.0.0.1', detail: expect.stringMatching(/SSL/) });
   });
 });
 

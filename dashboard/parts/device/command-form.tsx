@@ -38,7 +38,7 @@ interface Faults {
   readonly form?: string;
 }
 
-/** What was sent without an answer: sending the same again is safe, as it carries the same key. */
+/** What was sent without an answer: sending the same again is safe as long as the hub runs, as it carries the same key. */
 interface Unanswered {
   readonly key: string;
   readonly body: string;
@@ -142,7 +142,7 @@ export function CommandForm({ model }: { readonly model: DeviceModel }) {
   );
 }
 
-/** The same body that got no answer goes under the same key: the hub does nothing twice. */
+/** The same body that got no answer goes under the same key: a hub that was not started anew does nothing twice. */
 async function sent(device: string, body: object, unanswered: { current: Unanswered | null }): Promise<Command> {
   const text = JSON.stringify(body);
   const again = unanswered.current?.body === text ? unanswered.current : null;
@@ -164,7 +164,8 @@ function faultsOf(error: unknown): Faults {
   if (!(error instanceof ApiError)) return { form: 'The command could not be sent.' };
   if (error.status === 0)
     return {
-      form: 'The hub cannot be reached, so it is not known whether the command was stored. Sending it again unchanged stores it once.',
+      // A hub that was started anew has forgotten the key.
+      form: 'The hub cannot be reached, so it is not known whether the command was stored. Once the page is live again, the list below shows it if it was: send it again only if it is not there.',
     };
   const of = (field: string): string | undefined =>
     error.errors.find(({ path }) => path.startsWith(`body.${field}`))?.message;

@@ -113,13 +113,13 @@ describe('presence', () => {
       { device: 'a', online: true, epoch: 1 },
       { device: 'b', online: false, reason: 'client_disconnect', initiator: 'device' },
     ]);
-    for (const filter of ['#', 'devices/#', '+/+/+', 'devices/a/#', 'devices/a/+', presenceTopic('a')]) {
+    for (const filter of ['devices/#', 'devices/+/+', 'devices/a/#', 'devices/a/+', presenceTopic('a')]) {
       expect(
         presence.retained(filter).map((m) => m.topic),
         filter,
       ).toContain('devices/a/presence');
     }
-    for (const filter of ['devices/+', 'devices/+/telemetry', 'x/#', 'devices/c/presence']) {
+    for (const filter of ['#', '+/+/+', '+/+/presence', 'devices/+', 'devices/+/telemetry', 'x/#', 'devices/c/presence']) {
       expect(presence.retained(filter), filter).toEqual([]);
     }
   });
