@@ -62,11 +62,19 @@ async function checkConfigured(config: Config, io: CliIo): Promise<Finding[]> {
   return [
     checkFileLimit(limits, config.maxConnections),
     await checkPort(config),
-    ...(config.mqttPort === null ? [] : [await checkStreamPort(config.host, config.mqttPort, '--mqtt-port')]),
-    ...(config.mqttsPort === null ? [] : [await checkStreamPort(config.host, config.mqttsPort, '--mqtts-port')]),
+    ...(await checkStreams(config)),
     ...(tls === null ? [] : [tls]),
     ...(await checkData(config.data, io.cwd, io.monotonic)),
   ];
+}
+
+async function checkStreams(config: Config): Promise<Finding[]> {
+  const found: Finding[] = [];
+  for (const scheme of ['mqtt', 'mqtts', 'stomp', 'stomps'] as const) {
+    const port = config[`${scheme}Port`];
+    if (port !== null) found.push(await checkStreamPort(config.host, port, `--${scheme}-port`));
+  }
+  return found;
 }
 
 /** Only when a hub is named: by flag, environment or profile. */

@@ -18,6 +18,8 @@ export interface ProtocolLimits {
   readonly maxInFlight: number;
   /** MQTT 5.0: topic aliases of one connection, in each direction; each keeps a topic name. */
   readonly maxTopicAliases: number;
+  /** MQTT 5.0: longest keep-alive; a client that asks for more is told this one. Without one (0) a client stays without. */
+  readonly maxKeepAliveMs: number;
   /** Messages that wait for one session (offline, or its in-flight window full), in number and bytes. */
   readonly maxQueuedMessages: number;
   readonly maxQueuedBytes: number;
@@ -61,6 +63,8 @@ export const DEFAULT_LIMITS: ProtocolLimits = {
   maxInFlight: 64,
   // A device publishes on a handful of topics; 32 KiB at most.
   maxTopicAliases: 32,
+  // A dead client on TCP, where nobody pings, is found within a minute and a half.
+  maxKeepAliveMs: 60_000,
   maxQueuedMessages: 1000,
   maxQueuedBytes: 1024 * 1024,
   maxHeaders: 64,

@@ -13,12 +13,13 @@ export function checkTogether(config: Config): string[] {
     (config.tlsCert === null) === (config.tlsKey === null),
     'tlsCert and tlsKey go together: give both, or none for ws and http',
   );
-  mustHold(
-    config.mqttsPort === null || config.tlsCert !== null,
-    'mqttsPort needs a certificate: give tlsCert and tlsKey',
-  );
-  const ports = [config.port, config.mqttPort, config.mqttsPort].filter((port) => port !== null && port !== 0);
-  mustHold(new Set(ports).size === ports.length, 'port, mqttPort and mqttsPort must differ');
+  for (const key of ['mqttsPort', 'stompsPort'] as const) {
+    const holds = config[key] === null || config.tlsCert !== null;
+    mustHold(holds, `${key} needs a certificate: give tlsCert and tlsKey`);
+  }
+  const { port, mqttPort, mqttsPort, stompPort, stompsPort } = config;
+  const ports = [port, mqttPort, mqttsPort, stompPort, stompsPort].filter((one) => one !== null && one !== 0);
+  mustHold(new Set(ports).size === ports.length, 'port, mqttPort, mqttsPort, stompPort and stompsPort must differ');
   const unknown = config.trustedProxies.filter((text) => parseNetwork(text) === null);
   mustHold(
     unknown.length === 0,

@@ -65,6 +65,12 @@ export const LIMIT_OPTIONS: LimitOptions = {
     'topic aliases of one MQTT 5.0 connection, in each direction',
     'a device publishes on a handful of topics; each alias keeps one',
   ),
+  maxKeepAliveMs: duration(
+    D.maxKeepAliveMs,
+    1000,
+    'longest keep-alive of an MQTT 5.0 client, in whole seconds; one that asks for more is told this (server keep alive)',
+    'a dead client on TCP, where nobody pings, is found within a minute and a half',
+  ),
   maxQueuedMessages: count(
     'messages',
     D.maxQueuedMessages,

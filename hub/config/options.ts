@@ -53,13 +53,21 @@ export const OPTIONS = {
     'TCP port for MQTT over TLS without WebSocket (mqtts://); uses tlsCert and tlsKey; 0 takes a free one',
     'off, as mqttPort',
   ),
+  stompPort: optionalPort(
+    'TCP port for STOMP without WebSocket (stomp://), besides the one port; 0 takes a free one',
+    'off, as mqttPort',
+  ),
+  stompsPort: optionalPort(
+    'TCP port for STOMP over TLS without WebSocket (stomps://); uses tlsCert and tlsKey; 0 takes a free one',
+    'off, as mqttPort',
+  ),
   trustedProxies: list(
     [],
     'addresses and networks (10.0.0.0/8) of proxies in front: their X-Forwarded-For tells the client’s address',
     'empty: anybody can write that header',
   ),
   proxyProtocol: flag(
-    'expect a PROXY protocol version 2 header from trustedProxies on mqttPort and mqttsPort',
+    'expect a PROXY protocol version 2 header from trustedProxies on the ports without WebSocket (mqttPort, stompPort, …)',
     'off: a proxy must be told to send it',
   ),
   maxDevices: count(

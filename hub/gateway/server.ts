@@ -4,7 +4,7 @@ import { CertificateReloader, readCredentials, type Credentials, type ReloadOpti
 
 /** A request line and headers larger than this are refused by Node with 431. */
 const MAX_HEADER_BYTES = 16 * 1024;
-/** How long a client may take to send its headers: long for a bad link, short for a slow-header attack. */
+/** How long a client may take for TLS, and to send its headers: long for a bad link, short for a slow-header attack. */
 const HEADERS_TIMEOUT_MS = 10_000;
 
 export interface ListenOptions {
@@ -36,7 +36,7 @@ export function createPort(options: ListenOptions, reload: ReloadOptions, handle
   }
   const files = { cert: tlsCert, key: tlsKey };
   const credentials = readCredentials(files);
-  const server = createHttpsServer({ ...common, ...credentials }, handler);
+  const server = createHttpsServer({ ...common, ...credentials, handshakeTimeout: HEADERS_TIMEOUT_MS }, handler);
   return { server, certificate: new CertificateReloader(server, files, credentials, reload), credentials };
 }
 

@@ -12,6 +12,8 @@ export interface Announced {
   /** QoS 1 and 2 messages that the client may have under way [MQTT-3.3.4-7]. */
   readonly receiveMaximum: number;
   readonly topicAliasMaximum: number;
+  /** Longest keep-alive, in seconds. */
+  readonly maxKeepAliveS: number;
 }
 
 /** What the hub takes of this client. The window is smaller while the store lags, and stands for the connection. */
@@ -19,26 +21,36 @@ export function announce(host: SessionHost): Announced {
   return {
     receiveMaximum: Math.min(host.inboundWindow, 0xffff),
     topicAliasMaximum: Math.min(host.limits.maxTopicAliases, 0xffff),
+    maxKeepAliveS: Math.floor(host.limits.maxKeepAliveMs / 1000),
   };
 }
 
-/** CONNACK for a client that is let in, section 3.2. */
+/** The keep-alive that counts, in seconds: the client's, in MQTT 5.0 at most the hub's, which it is told [MQTT-3.2.2-21]. 0: none. */
+export function keepAliveOf({ level }: Peer, askedS: number, { maxKeepAliveS }: Announced): number {
+  return level === 5 ? Math.min(askedS, maxKeepAliveS) : askedS;
+}
+
+/** CONNACK for a client that is let in, section 3.2. `keepAliveS`: as asked for. */
 export function acceptance(
-  { level }: Peer,
+  peer: Peer,
+  keepAliveS: number,
   identification: Identification,
   identified: Extract<Identified, { ok: true }>,
   announced: Announced,
   maxMessageBytes: number,
 ): Buffer {
+  const { level } = peer;
   // MQTT 3.1 has no session present flag: that byte is reserved there.
   if (level !== 5) return encodeConnack(level, identified.resumed && level === 4, ACCEPTED);
   const { receiveMaximum, topicAliasMaximum } = announced;
+  const countsS = keepAliveOf(peer, keepAliveS, announced);
   const properties: Properties = {
     ...(identified.expiryS === identification.expiryS ? {} : { sessionExpiryIntervalS: identified.expiryS }),
     ...(receiveMaximum === 0xffff ? {} : { receiveMaximum }),
     maximumPacketSize: maxMessageBytes,
     ...(topicAliasMaximum === 0 ? {} : { topicAliasMaximum }),
     ...(identification.clientId === null ? { assignedClientIdentifier: identified.clientId } : {}),
+    ...(countsS === keepAliveS ? {} : { serverKeepAliveS: countsS }),
   };
   return encodeConnack(level, identified.resumed, ACCEPTED, properties);
 }

@@ -3,7 +3,7 @@ import { ProtocolError } from '../errors.ts';
 import type { Command, Delivery } from '../message.ts';
 import type { SessionState } from '../session-state.ts';
 import type { DeviceSession, Identification, Identified, Link, SessionHost, Subprotocol } from '../subprotocol.ts';
-import { acceptance, announce, refusal, type Announced } from './connack.ts';
+import { acceptance, announce, keepAliveOf, refusal, type Announced } from './connack.ts';
 import { identificationOf, isMqtt, peerOf, servedLevel } from './connect.ts';
 import { GrowingBytes } from './growing-bytes.ts';
 import { Incoming } from './incoming.ts';
@@ -154,7 +154,7 @@ class MqttSession implements DeviceSession, PacketSink {
     }
     const { limits } = this.#host;
     const announced = announce(this.#host);
-    const connack = acceptance(peer, identification, result, announced, limits.maxMessageBytes);
+    const connack = acceptance(peer, keepAliveS, identification, result, announced, limits.maxMessageBytes);
     if (connack.length > peer.maxPacketBytes) {
       this.#close('too_large', `a CONNACK of ${connack.length} bytes, the client takes ${peer.maxPacketBytes}`);
       return;
@@ -163,7 +163,7 @@ class MqttSession implements DeviceSession, PacketSink {
     this.#reader.maxPacketBytes = limits.maxMessageBytes;
     const open = this.#opened(peer, result, announced);
     // One and a half times the keep-alive, of whole control packets [MQTT-3.1.2-22]; 0 turns it off.
-    this.#host.liveness({ expectMs: keepAliveS * 1500, sendMs: 0, reason: 'keep_alive_timeout' });
+    this.#host.liveness({ expectMs: keepAliveOf(peer, keepAliveS, announced) * 1500, sendMs: 0, reason: 'keep_alive_timeout' });
     this.#link.send(connack);
     // What was released goes before anything that `ready` brings.
     open.outgoing.resume();

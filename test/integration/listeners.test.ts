@@ -195,6 +195,31 @@ describe('clients that do not go', () => {
   });
 });
 
+describe('stomp:// and stomps://', () => {
+  let hub: TestHub;
+  beforeAll(async () => {
+    hub = await startTestHub({ stompPort: 0, stompsPort: 0, allowAnonymous: true, ...tls });
+  });
+  afterAll(() => hub.close());
+
+  it.each(['stomp', 'stomps'])('takes readings, in the version that CONNECT asks for: %s', async (scheme) => {
+    const { hostname, port } = urlOf(hub, scheme);
+    const ca = readFileSync(tls.tlsCert);
+    const socket = scheme === 'stomp' ? connectTcp(Number(port), hostname) : connectTls({ port: Number(port), ca });
+    let said = '';
+    socket.on('data', (data: Buffer) => (said += data.toString()));
+    socket.write(`CONNECT\naccept-version:1.1,1.2\nhost:x\nclient-id:${scheme}-1\n\n\0`);
+    await until('CONNECTED', () => said.includes('CONNECTED') && said.includes('version:1.2'));
+    socket.write('SEND\ndestination:/devices/me/telemetry\nreceipt:r1\n\n{"temp":21.5}\0');
+    await until('RECEIPT', () => said.includes('receipt-id:r1'));
+    const { items } = await askOverTls(hub, `/api/v1/devices/${scheme}-1/latest`);
+    expect(items).toMatchObject([{ metric: 'temp', value: 21.5 }]);
+    socket.write('nonsense\n\n\0');
+    await new Promise((resolve) => socket.once('close', resolve));
+    expect(said).toMatch(/\nERROR\n|\0ERROR\n/);
+  });
+});
+
 describe('mqtts://', () => {
   let hub: TestHub;
   beforeAll(async () => {
@@ -211,7 +236,7 @@ describe('mqtts://', () => {
 
   it('lists who hangs up during TLS with its address, and not who only looked whether the port is open', async () => {
     const { hostname, port } = urlOf(hub, 'mqtts');
-    const before = (await askOverTls(hub, '/api/v1/refused')).items.length;
+    const before = (await askOverTls(hub, '/api/v1/refused')).items.length as number;
     for (const bytes of ['', '16030100050100']) {
       const socket = connectTcp(Number(port), hostname);
       await new Promise((resolve) => socket.once('connect', resolve));

@@ -130,6 +130,19 @@ describe('CONNACK of MQTT 5.0', () => {
     expect((await answered({}, { inboundWindow: 100_000 })).connack!.properties).not.toHaveProperty('receiveMaximum');
   });
 
+  it('says the keep-alive that counts when the one asked for is too long, and keeps to it [MQTT-3.1.2-21, MQTT-3.2.2-21]', async () => {
+    const limits = { maxKeepAliveMs: 60_000 };
+    const longer = await answered({ keepalive: 61 }, { limits });
+    expect(longer.connack!.properties).toMatchObject({ serverKeepAlive: 60 });
+    expect(longer.bench.host.livenessRule).toMatchObject({ expectMs: 90_000 });
+    const asked = await answered({ keepalive: 60 }, { limits });
+    expect(asked.connack!.properties).not.toHaveProperty('serverKeepAlive');
+    expect(asked.bench.host.livenessRule).toMatchObject({ expectMs: 90_000 });
+    const none = await answered({ keepalive: 0 }, { limits });
+    expect(none.connack!.properties).not.toHaveProperty('serverKeepAlive');
+    expect(none.bench.host.livenessRule).toMatchObject({ expectMs: 0 });
+  });
+
   it('says when the session is kept for another time than was asked', async () => {
     const asked = { properties: { sessionExpiryInterval: 1000 } };
     const less = await answered(asked, { identified: { expiryS: 60 } });

@@ -242,6 +242,9 @@ describe('keep-alive', () => {
   it('expects a control packet within one and a half intervals, or none at all for 0', async () => {
     const bench = await connected({ connect: { keepalive: 7 } });
     expect(bench.host.livenessRule).toEqual({ expectMs: 10_500, sendMs: 0, reason: 'keep_alive_timeout' });
+    // MQTT 3 has no word for a shorter one: the client's stands, however long.
+    const long = await connected({ connect: { keepalive: 65_535 } });
+    expect(long.host.livenessRule).toMatchObject({ expectMs: 65_535 * 1500 });
     const never = await connected({ connect: { keepalive: 0 } });
     expect(never.host.livenessRule).toMatchObject({ expectMs: 0 });
   });
