@@ -28,9 +28,14 @@ export interface ConnectionParts {
   readonly keyIds: readonly string[];
   readonly outbox: OutboxLimits;
   readonly gate: BacklogGate;
+  readonly owner: ConnectionOwner;
+}
+
+/** Whose connections they are: one for all, since closures would cost memory on every one. */
+export interface ConnectionOwner {
   /** It is over: taken from the lists. */
-  readonly onEnd: (connection: Connection) => void;
-  readonly onIdentified: () => void;
+  ended(connection: Connection): void;
+  identified(): void;
 }
 
 /** Close reasons after which nothing can be written any more, or nobody would read it. */
@@ -93,6 +98,10 @@ export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink 
 
   get isIdentified(): boolean {
     return this.#identified;
+  }
+
+  get transport(): Transport {
+    return this.#parts.transport;
   }
 
   get isPaused(): boolean {
@@ -216,7 +225,7 @@ export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink 
   identified(): void {
     this.#identified = true;
     this.liveness.identified();
-    this.#parts.onIdentified();
+    this.#parts.owner.identified();
   }
 
   /** Not once it has ended: a paused WebSocket never finishes its close. */
@@ -247,6 +256,11 @@ export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink 
     this.#parts.gate.check(this);
     const { maxMessagesPerSecond } = this.#services.options;
     if (maxMessagesPerSecond > 0) this.#keepRate(maxMessagesPerSecond);
+  }
+
+  /** Called after what else of the client waits for the disk. */
+  wrote(): void {
+    if (this.open) this.#parts.gate.check(this);
   }
 
   #keepRate(perSecond: number): void {
@@ -356,7 +370,7 @@ export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink 
     this.#outbox.close();
     increment(this.#services.counters.connectionsClosed, reason);
     this.#services.log.debug({ connection: this.id, address: this.address, reason, detail }, 'connection ended');
-    this.#parts.onEnd(this);
+    this.#parts.owner.ended(this);
     return true;
   }
 }

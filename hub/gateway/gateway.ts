@@ -11,7 +11,7 @@ import { keyIdOf } from '#hub/fleet/tokens.js';
 import { increment } from '#hub/observe/counters.js';
 import { Admission } from './admission.ts';
 import type { BacklogGate } from './backlog-gate.ts';
-import { Connection } from './connection.ts';
+import { Connection, type ConnectionOwner } from './connection.ts';
 import { identifyHandshake, originAllowed, readHandshake, type Handshake } from './handshake.ts';
 import type { OutboxLimits } from './outbox.ts';
 import type { ConnectionView, Gateway, RefusalCode, RefusedHandshake } from './port.ts';
@@ -32,7 +32,8 @@ interface Chosen extends IncomingMessage {
 }
 
 const CONNECTION = Symbol('connection');
-interface Attached extends WebSocket {
+/** A WebSocket, or the socket of a stream. */
+interface Attached {
   [CONNECTION]?: Connection;
 }
 
@@ -59,6 +60,10 @@ export class WebSocketGateway implements Gateway {
   readonly #echoOutbox: OutboxLimits;
   readonly #proxies: TrustedProxies;
   readonly #transports = new Set<Transport>();
+  // One each for all connections: closures would cost memory on every one.
+  readonly #owner: ConnectionOwner;
+  readonly #onClose: (this: WebSocket, code: number) => void;
+  readonly #onStreamClose: (this: Socket, failed: boolean) => void;
   #nextId = 0;
   #accepting = true;
 
@@ -78,6 +83,21 @@ export class WebSocketGateway implements Gateway {
         this.#refuse(socket, readHandshake(request, this.#proxies), { code: 'not_websocket', detail: error.message });
       });
     }
+    const admission = this.#admission;
+    this.#owner = {
+      ended(connection) {
+        services.connections.remove(connection);
+        admission.leave(connection.address, connection.isIdentified);
+      },
+      identified: () => admission.identified(),
+    };
+    const gone = (connection: Connection | undefined, code: number | null): void => this.#gone(connection, code);
+    this.#onClose = function (code) {
+      gone((this as Attached)[CONNECTION], code);
+    };
+    this.#onStreamClose = function (failed) {
+      gone((this as Attached)[CONNECTION], failed ? 1006 : null);
+    };
     const { outboxHighWaterBytes: highWaterBytes, outboxLowWaterBytes, outboxMaxBytes: maxBytes } = options;
     const lowWaterBytes = Math.max(1, outboxLowWaterBytes);
     this.#outbox = { highWaterBytes, lowWaterBytes, maxBytes, gatherBytes: GATHER_BYTES };
@@ -87,7 +107,7 @@ export class WebSocketGateway implements Gateway {
 
   /** The `upgrade` event of the HTTP server. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    socket.on('error', () => socket.destroy());
+    socket.on('error', destroy);
     const handshake = readHandshake(request, this.#proxies);
     const admitted = this.#decide(request, handshake);
     if ('code' in admitted) {
@@ -102,11 +122,11 @@ export class WebSocketGateway implements Gateway {
       // Node's HTTP server hands over the TCP or TLS socket itself.
       const transport = new WebSocketTransport(webSocket, socket as unknown as Socket);
       const connection = this.#begin(transport, admitted);
-      (webSocket as Attached)[CONNECTION] = connection;
+      (webSocket as WebSocket & Attached)[CONNECTION] = connection;
       webSocket.on('message', onMessage);
       webSocket.on('pong', onPong);
       webSocket.on('error', onError);
-      webSocket.on('close', (code: number) => this.#gone(connection, transport, code));
+      webSocket.on('close', this.#onClose);
     });
   }
 
@@ -123,8 +143,9 @@ export class WebSocketGateway implements Gateway {
     const connection = this.#begin(transport, { address, path, name, subprotocol, principal: null, keyIds: [] });
     // MQTT's own keep-alive finds a dead client that has one; the kernel's finds the others.
     socket.setKeepAlive(true, this.#services.options.pingIntervalMs);
-    socket.on('data', (data: Buffer) => connection.received(data, false));
-    socket.on('close', (failed: boolean) => this.#gone(connection, transport, failed ? 1006 : null));
+    (socket as Socket & Attached)[CONNECTION] = connection;
+    socket.on('data', onData);
+    socket.on('close', this.#onStreamClose);
   }
 
   /** A stream that was not let in: counted and listed like a refused handshake. */
@@ -264,23 +285,24 @@ export class WebSocketGateway implements Gateway {
   }
 
   #begin(transport: Transport, admitted: Admitted): Connection {
-    const { address, path, name, subprotocol } = admitted;
+    const { address, path, name, subprotocol, principal, keyIds } = admitted;
     const { counters, connections, log } = this.#services;
     const outbox = subprotocol.family === 'echo' ? this.#echoOutbox : this.#outbox;
     this.#admission.enter(address);
     this.#transports.add(transport);
     const connection = new Connection(
       {
-        ...admitted,
         id: (++this.#nextId).toString(36),
         transport,
+        address,
+        path,
+        name,
+        subprotocol,
+        principal,
+        keyIds,
         outbox,
         gate: this.#gate,
-        onEnd: (ended) => {
-          connections.remove(ended);
-          this.#admission.leave(address, ended.isIdentified);
-        },
-        onIdentified: () => this.#admission.identified(),
+        owner: this.#owner,
       },
       this.#services,
     );
@@ -292,8 +314,9 @@ export class WebSocketGateway implements Gateway {
   }
 
   /** `code`: of the WebSocket's close; null: the stream was closed by the peer. */
-  #gone(connection: Connection, transport: Transport, code: number | null): void {
-    this.#transports.delete(transport);
+  #gone(connection: Connection | undefined, code: number | null): void {
+    if (connection === undefined) return;
+    this.#transports.delete(connection.transport);
     connection.gone(code);
   }
 }
@@ -315,6 +338,15 @@ function webSocketServer(maxPayload: number, perMessageDeflate: boolean): WebSoc
 
 function onMessage(this: WebSocket, data: Buffer | ArrayBuffer | Buffer[], isBinary: boolean): void {
   (this as Attached)[CONNECTION]?.received(data as Buffer, !isBinary);
+}
+
+function onData(this: Socket, data: Buffer): void {
+  (this as Attached)[CONNECTION]?.received(data, false);
+}
+
+/** Errors end the socket, and its close is all that matters. */
+function destroy(this: Duplex): void {
+  this.destroy();
 }
 
 function onPong(this: WebSocket): void {

@@ -36,7 +36,9 @@ export class HubSession implements SessionHost, CommandSink, Holder {
   #keyIds: readonly string[];
   #asked = false;
   #identity: Identity | null = null;
+  /** Made by the first message: most connections of a large fleet are idle. */
   #inbound: Inbound | null = null;
+  #refusesSingly = false;
   #kept: Session | null = null;
   #attached = false;
   /** What its session's queue had dropped before this connection. */
@@ -283,8 +285,12 @@ export class HubSession implements SessionHost, CommandSink, Holder {
 
   /** Runs `done` when what the session wrote is on disk; at once, where nothing of it is kept there. */
   #whenKept(done: () => void): void {
-    if (this.#session.lasts) this.#services.journal.afterCommit(this.#inTime(done));
-    else done();
+    if (!this.#session.lasts) {
+      done();
+      return;
+    }
+    this.#services.journal.afterCommit(this.#inTime(done));
+    this.#connection.wrote();
   }
 
   /** For answers that come later: not to a connection that has ended. */
@@ -301,7 +307,8 @@ export class HubSession implements SessionHost, CommandSink, Holder {
     const named = identity.resolve(this.#handshakePrincipal, request.credentials, known);
     if (!named.ok) return named;
     const { principal } = named;
-    this.#keyIds = [...this.#keyIds, ...identity.keyIdsOf(request.credentials)];
+    const shown = identity.keyIdsOf(request.credentials);
+    if (shown.length > 0) this.#keyIds = [...this.#keyIds, ...shown];
     // The handshake's may have been revoked since.
     if (!identity.stillValid(this.#keyIds)) return { ok: false, reason: 'bad_credentials' };
     if (!identity.allows(principal, this.#connection.subprotocol.family)) {
@@ -370,9 +377,7 @@ export class HubSession implements SessionHost, CommandSink, Holder {
     this.#droppedBefore = session.queue.dropped;
     this.#mustWait = opened.wrote;
     this.#identity = { principal, clientId, key, epoch, rules };
-    const connection = this.#connection;
-    const sender = { principal, rules, protocol, origin: key, refusesSingly };
-    this.#inbound = new Inbound(this.#services.inbound, sender, (piece) => connection.run(piece));
+    this.#refusesSingly = refusesSingly;
     if (will !== null) this.#keepWill(will);
     connections.hold(holder, this.#connection);
     if (principal.kind === 'device') presence.begin(principal.id, epoch, protocol);
@@ -410,8 +415,15 @@ export class HubSession implements SessionHost, CommandSink, Holder {
   }
 
   #known(): Inbound {
-    if (this.#inbound === null) throw new Error('the session is not identified');
-    return this.#inbound;
+    return (this.#inbound ??= this.#newInbound());
+  }
+
+  #newInbound(): Inbound {
+    const { principal, rules, key } = this.#mustBeKnown();
+    const connection = this.#connection;
+    const protocol = connection.subprotocol.family;
+    const sender = { principal, rules, protocol, origin: key, refusesSingly: this.#refusesSingly };
+    return new Inbound(this.#services.inbound, sender, (piece) => connection.run(piece));
   }
 
   #mustBeKnown(): Identity {

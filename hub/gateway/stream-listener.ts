@@ -99,7 +99,7 @@ export class StreamListener {
 
   #arrived(socket: Socket): void {
     // Errors end the socket, and its close is all that matters.
-    socket.on('error', () => socket.destroy());
+    socket.on('error', destroy);
     if (!this.#options.proxyProtocol || !this.#options.proxies.trusts(plainAddress(socket.remoteAddress))) {
       this.#handOn(socket);
       return;
@@ -163,7 +163,8 @@ export class StreamListener {
 
   #begin(socket: Socket): void {
     this.#waiting.delete(peerOf(socket));
-    socket.on('error', () => socket.destroy());
+    // TLS has a socket of its own around the one that arrived.
+    if (this.#tls !== null) socket.on('error', destroy);
     const { scheme } = this.#options;
     this.#gateway.stream(socket, this.#addressOf(socket), this.#subprotocol, `${scheme}:`);
     socket.resume();
@@ -182,6 +183,10 @@ export class StreamListener {
   #addressOf(socket: Socket): string {
     return this.#told.get(peerOf(socket)) ?? plainAddress(socket.remoteAddress);
   }
+}
+
+function destroy(this: Socket): void {
+  this.destroy();
 }
 
 function peerOf({ remoteAddress, remotePort }: Socket): string {

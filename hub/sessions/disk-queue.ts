@@ -64,6 +64,8 @@ export class DiskQueue implements SessionQueue {
   readonly #pages: Pages;
   /** The oldest are being looked for, to be dropped. */
   #trimming = false;
+  /** From the beginning of a connection to its end. */
+  #claimed = false;
 
   constructor(parts: DiskQueueParts, owner: QueueOwner) {
     this.#parts = parts;
@@ -92,7 +94,7 @@ export class DiskQueue implements SessionQueue {
 
   get hasRoom(): boolean {
     const { windowMessages, maxMessages } = this.#parts.limits;
-    return this.flows && this.#window.length < Math.min(windowMessages, maxMessages);
+    return this.flows && this.#window.length < Math.min(windowMessages, Math.max(1, maxMessages));
   }
 
   get waiting(): number {
@@ -134,15 +136,25 @@ export class DiskQueue implements SessionQueue {
     this.#trim();
   }
 
+  /**
+   * A connection begins, and waits for the disk until it attaches. Nothing is dropped there meanwhile: what went after that commit would be
+   * read as if it were alive.
+   */
+  claim(): void {
+    this.#endTurn();
+    this.#claimed = true;
+  }
+
   /** What the session wrote so far, its `session.put` included, is on disk: what is read from now on is true. */
   attach(taker: Taker): void {
-    this.#endTurn();
+    this.claim();
     this.#taker = taker;
     this.#cursor = 0;
     this.#read();
   }
 
   detach(): void {
+    this.#claimed = false;
     if (this.#taker === null) return;
     this.#first = this.#lowest();
     for (const place of this.#sent.keys()) this.#sentPlace = Math.max(this.#sentPlace, place);
@@ -318,7 +330,10 @@ export class DiskQueue implements SessionQueue {
   #fits(bytes: number): boolean {
     const { maxMessages, maxBytes, maxBytesInAll, full } = this.#parts.limits;
     const times = full === 'drop_oldest' ? OVERSHOOT : 1;
-    if (this.waiting + 1 > maxMessages * times || this.waitingBytes + bytes > maxBytes * times) return false;
+    // What waits for its commit alone does not wait for its client.
+    const passes = this.flows && this.#window.fits(bytes);
+    if ((this.waiting + 1 > maxMessages * times && !passes) || this.waitingBytes + bytes > maxBytes * times)
+      return false;
     if (bytes > maxBytes || this.#parts.sums.bytes + bytes > maxBytesInAll) return false;
     if (this.#nextPlace - this.#first < DURABLE_PACKET_IDS) return true;
     this.#first = this.#lowest();
@@ -328,7 +343,7 @@ export class DiskQueue implements SessionQueue {
 
   #isOver(): boolean {
     const { maxMessages, maxBytes } = this.#parts.limits;
-    return this.waiting > maxMessages || this.waitingBytes > maxBytes;
+    return (this.waiting > maxMessages && !this.flows) || this.waitingBytes > maxBytes;
   }
 
   /** No live place is lower. */
@@ -350,7 +365,7 @@ export class DiskQueue implements SessionQueue {
       this.#drop();
     }
     if (this.#taker !== null) this.#read();
-    else if (this.#isOver() && !this.#trimming) {
+    else if (this.#isOver() && !this.#claimed && !this.#trimming) {
       this.#trimming = true;
       // What was removed just now must not be found again.
       this.#pages.afterCommit(() => this.#trimOnDisk(0, true));
@@ -361,12 +376,13 @@ export class DiskQueue implements SessionQueue {
   #trimOnDisk(afterPlace: number, isHead: boolean): void {
     this.#pages.read(afterPlace, TRIM_PAGE, this.#parts.limits.windowBytes, (rows) => {
       let gone = isHead;
+      const released = Math.min(...this.#released);
       for (const row of rows) {
         if (!this.#isOver()) break;
         const droppable = isDroppable({ qos: row.qos, dup: row.place <= this.#sentPlace });
         gone = gone && droppable;
         if (!droppable) continue;
-        if (gone) this.#first = row.place + 1;
+        if (gone) this.#first = Math.min(row.place + 1, released);
         this.#remove(row);
         this.#drop();
       }

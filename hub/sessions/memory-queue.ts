@@ -12,7 +12,8 @@ export class MemoryQueue implements SessionQueue {
   readonly #limits: QueueLimits;
   readonly #sums: QueueSums;
   readonly #observer: QueueObserver;
-  readonly #waiting = new Fifo<Delivery>();
+  /** Null until something has to wait. */
+  #fifo: Fifo<Delivery> | null = null;
   #bytes = 0;
   #taker: Taker | null = null;
   #pumping = false;
@@ -29,7 +30,7 @@ export class MemoryQueue implements SessionQueue {
   }
 
   get flows(): boolean {
-    return this.#taker !== null && this.#waiting.length === 0;
+    return this.#taker !== null && this.waiting === 0;
   }
 
   get hasRoom(): boolean {
@@ -37,7 +38,7 @@ export class MemoryQueue implements SessionQueue {
   }
 
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#fifo?.length ?? 0;
   }
 
   get waitingBytes(): number {
@@ -47,13 +48,13 @@ export class MemoryQueue implements SessionQueue {
   /** Hot path. */
   push(message: RoutedMessage, matches: readonly Subscription[], qos: Exclude<Qos, 0>, retain: boolean): void {
     const delivery: Delivery = { message, matches, qos, retain, place: 0, dup: false };
-    if (this.#waiting.length === 0 && this.#taker?.forward(delivery) === true) return;
+    if (this.waiting === 0 && this.#taker?.forward(delivery) === true) return;
     const bytes = messageBytes(message);
     if (!this.#makeRoom(bytes)) {
       this.#drop();
       return;
     }
-    this.#waiting.push(delivery);
+    (this.#fifo ??= new Fifo()).push(delivery);
     this.#count(1, bytes);
   }
 
@@ -72,13 +73,14 @@ export class MemoryQueue implements SessionQueue {
     try {
       while (this.#taker !== null) {
         // It stays in its place while it is offered: what comes meanwhile comes behind it.
-        const delivery = this.#waiting.peek();
-        if (delivery === undefined) break;
+        const fifo = this.#fifo;
+        const delivery = fifo?.peek();
+        if (fifo === null || delivery === undefined) break;
         const expired = hasExpired(delivery.message, this.#clock.now());
         const taken = expired || this.#taker.forward(delivery);
         // The connection may have ended by that.
-        if (!taken || this.#waiting.peek() !== delivery) break;
-        this.#waiting.shift();
+        if (!taken || this.#fifo !== fifo || fifo.peek() !== delivery) break;
+        fifo.shift();
         this.#count(-1, -messageBytes(delivery.message));
         if (expired) this.#observer.dropped('expired');
       }
@@ -97,17 +99,17 @@ export class MemoryQueue implements SessionQueue {
 
   close(): void {
     this.#taker = null;
-    this.#count(-this.#waiting.length, -this.#bytes);
-    this.#waiting.clear();
+    this.#count(-this.waiting, -this.#bytes);
+    this.#fifo?.clear();
   }
 
   /** False: there is none, or the policy is to refuse. */
   #makeRoom(bytes: number): boolean {
     const { maxMessages, maxBytes, maxBytesInAll, full } = this.#limits;
     if (this.#sums.bytes + bytes > maxBytesInAll || bytes > maxBytes || maxMessages === 0) return false;
-    while (this.#waiting.length + 1 > maxMessages || this.#bytes + bytes > maxBytes) {
+    while (this.waiting + 1 > maxMessages || this.#bytes + bytes > maxBytes) {
       // While it is offered, the oldest is out of reach.
-      const oldest = full === 'drop_oldest' && !this.#pumping ? this.#waiting.shift() : undefined;
+      const oldest = full === 'drop_oldest' && !this.#pumping ? this.#fifo?.shift() : undefined;
       if (oldest === undefined) return false;
       this.#count(-1, -messageBytes(oldest.message));
       this.#drop();

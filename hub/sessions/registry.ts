@@ -5,10 +5,12 @@ import type { Router } from '#hub/router/port.js';
 import type { KeptSession, StartState, StoreReader } from '#hub/store/port.js';
 import type { SessionJournal } from './journal.ts';
 import { sessionKey } from './key.ts';
+import { MAX_OWED_TOPICS } from './limits.ts';
 import { afterLong } from './long-timer.ts';
 import type { Sessions, SessionStats, SessionView } from './port.ts';
 import type { QueueLimits, QueueObserver, QueueSums } from './queue.ts';
-import { RetainedFeed, type OwedTopics } from './retained-feed.ts';
+import { OwedRetained } from './owed-retained.ts';
+import { RetainedFeed } from './retained-feed.ts';
 import { Session, type Holder } from './session.ts';
 import type { WillBook } from './wills.ts';
 
@@ -61,7 +63,7 @@ export class SessionRegistry implements Sessions {
   /** Without a connection, in the order in which they lost it. */
   readonly #away = new Set<Session>();
   /** Retained messages that were not given when their session's connection ended. */
-  readonly #owed = new Map<Session, readonly OwedTopics[]>();
+  readonly #owed = new OwedRetained<Session>(MAX_OWED_TOPICS);
   #lasting = 0;
   #lastId = 0;
   #serial = 0;
@@ -98,7 +100,7 @@ export class SessionRegistry implements Sessions {
     if (kept?.lasts === true && !cleanStart && request.accept(kept.state.subscriptions.values())) {
       wills.withdraw(key);
       this.#back(kept);
-      kept.holder = holder;
+      kept.claim(holder);
       kept.expiryS = expiryS;
       this.#put(kept);
       return { session: kept, resumed: true, wrote: true };
@@ -106,7 +108,7 @@ export class SessionRegistry implements Sessions {
     if (kept !== undefined) this.#end(kept);
     const facts = { key, principal, clientId, protocol, createdMs: clock.now() };
     const session = this.#make(facts, expiryS > 0 ? ++this.#lastId : null, expiryS);
-    session.holder = holder;
+    session.claim(holder);
     if (session.lasts) this.#put(session);
     return { session, resumed: false, wrote: session.lasts || kept?.lasts === true };
   }
@@ -120,9 +122,7 @@ export class SessionRegistry implements Sessions {
   attach(session: Session, holder: Holder): void {
     if (session.holder !== holder) return;
     session.attach(holder);
-    const owed = this.#owed.get(session) ?? [];
-    this.#owed.delete(session);
-    for (const topics of owed) this.#feed.start(session, topics);
+    for (const topics of this.#owed.take(session)) this.#feed.start(session, topics);
   }
 
   /** The connection is over. False: a newer one has the session. */
@@ -134,7 +134,7 @@ export class SessionRegistry implements Sessions {
       this.#end(session);
       return true;
     }
-    if (owed.length > 0) this.#owed.set(session, owed);
+    this.#owed.keep(session, owed);
     this.#put(session);
     this.#goAway(session, session.expiryS * 1000);
     this.#options.wills.connectionEnded(session.key);
@@ -213,6 +213,7 @@ export class SessionRegistry implements Sessions {
     this.#sessions.clear();
     this.#away.clear();
     this.#owed.clear();
+    this.#feed.close();
   }
 
   #restore(kept: KeptSession, sinceMs: number, nowMs: number): void {
@@ -229,6 +230,8 @@ export class SessionRegistry implements Sessions {
     const session = this.#make({ key, principal, clientId, protocol, createdMs: createdUs / 1000 }, id, expiryS);
     session.detachedMs = sinceMs;
     session.restore(kept, detachedUs === null);
+    // Its connection has ended now; the next start must not take it for one that ends then.
+    if (detachedUs === null) this.#put(session);
     this.#goAway(session, leftMs);
   }
 
@@ -268,7 +271,7 @@ export class SessionRegistry implements Sessions {
   /** The session is over, on disk too, and its will is due. */
   #end(session: Session): void {
     this.#feed.stop(session);
-    this.#owed.delete(session);
+    this.#owed.take(session);
     this.#away.delete(session);
     if (this.#sessions.get(session.key) === session) this.#sessions.delete(session.key);
     session.close();

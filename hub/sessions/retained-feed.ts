@@ -24,40 +24,50 @@ export interface OwedTopics {
 }
 
 interface Waiting extends OwedTopics {
-  readonly reader: RetainedReader;
   next: number;
 }
 
 /**
  * A subscription may match far more retained messages than a session may have waiting. They are remembered by topic and
- * given as the client takes them; each is looked up when its turn comes, so that none is older than what was sent live.
+ * given as the client takes them, one subscription after the other; each is looked up when its turn comes, so that none is older than
+ * what was sent live.
  */
 export class RetainedFeed {
   readonly #clock: Clock;
-  #waiting: Waiting[] = [];
+  /** Of each reader in the order of its subscriptions, at least one: a turn costs one look at each reader that takes nothing. */
+  readonly #waiting = new Map<RetainedReader, Waiting[]>();
   #scheduled = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Gives the first ones at once, the rest in turns. */
+  /** Gives the first ones at once, where nothing of the reader's waits, and the rest in turns. */
   start(reader: RetainedReader, owed: OwedTopics): void {
-    const waiting: Waiting = { ...owed, reader };
-    if (this.#give(waiting)) return;
-    this.#waiting.push(waiting);
-    this.#later();
+    // A client may subscribe again and again and take nothing.
+    const before = (this.#waiting.get(reader) ?? []).filter(({ subscription }) => reader.stillWants(subscription));
+    const waiting = [...before, { ...owed }];
+    // Before anything is given: that may end the connection, which stops its reader.
+    this.#waiting.set(reader, waiting);
+    if (before.length === 0) this.#give(reader, waiting);
+    if (this.#waiting.size > 0) this.#later();
   }
 
   /** Gives the reader no more; what it is still owed can be started again. */
   stop(reader: RetainedReader): readonly OwedTopics[] {
-    const own = this.#waiting.filter((waiting) => waiting.reader === reader);
-    if (own.length > 0) this.#waiting = this.#waiting.filter((waiting) => waiting.reader !== reader);
-    return own.map(({ subscription, topics, next }) => ({ subscription, topics, next }));
+    const waiting = this.#waiting.get(reader) ?? [];
+    this.#waiting.delete(reader);
+    return waiting.filter(({ subscription }) => reader.stillWants(subscription)).map((owed) => ({ ...owed }));
   }
 
+  /** Readers that are owed something. */
   get size(): number {
-    return this.#waiting.length;
+    return this.#waiting.size;
+  }
+
+  /** Gives nobody any more. */
+  close(): void {
+    this.#waiting.clear();
   }
 
   #later(): void {
@@ -65,22 +75,25 @@ export class RetainedFeed {
     this.#scheduled = true;
     this.#clock.after(TURN_MS, () => {
       this.#scheduled = false;
-      // Giving may end a connection, which stops its reader.
-      for (const waiting of this.#waiting.slice()) {
-        if (this.#waiting.includes(waiting) && this.#give(waiting)) {
-          this.#waiting = this.#waiting.filter((other) => other !== waiting);
-        }
-      }
-      if (this.#waiting.length > 0) this.#later();
+      for (const [reader, waiting] of this.#waiting) this.#give(reader, waiting);
+      if (this.#waiting.size > 0) this.#later();
     });
   }
 
-  /** True: there is no more to give. */
-  #give(waiting: Waiting): boolean {
-    const { reader, subscription, topics } = waiting;
-    if (!reader.stillWants(subscription)) return true;
-    const end = Math.min(topics.length, waiting.next + PER_TURN);
-    while (waiting.next < end && reader.hasRoom) reader.give(topics[waiting.next++]!, subscription);
-    return waiting.next >= topics.length;
+  /** Giving may end the connection, which stops its reader. */
+  #give(reader: RetainedReader, waiting: Waiting[]): void {
+    let left = PER_TURN;
+    const goesOn = (): boolean => left > 0 && this.#waiting.get(reader) === waiting;
+    for (let first = waiting[0]; first !== undefined && goesOn(); first = waiting[0]) {
+      const { subscription, topics } = first;
+      if (reader.stillWants(subscription)) {
+        for (; first.next < topics.length && goesOn() && reader.hasRoom; left--) {
+          reader.give(topics[first.next++]!, subscription);
+        }
+        if (first.next < topics.length) return;
+      }
+      waiting.shift();
+    }
+    if (waiting.length === 0 && this.#waiting.get(reader) === waiting) this.#waiting.delete(reader);
   }
 }

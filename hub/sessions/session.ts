@@ -45,9 +45,8 @@ export class Session implements Subscriber, RetainedReader {
   readonly #disk: DiskQueue | null;
   readonly #journal: SessionJournal;
   readonly #router: Router;
-  /** What `me` means in its filters, and whose commands do not come this way. */
+  /** What `me` means in its filters, and whose commands do not come this way; null: an application. */
   readonly #device: string | null;
-  readonly #commands: string | null;
   /** Kept for so long without a connection; changed by a goodbye. */
   expiryS: number;
   /** The connection that opened it; null: it has none. */
@@ -60,7 +59,7 @@ export class Session implements Subscriber, RetainedReader {
   #ready: Holder | null = null;
   /** Packet ids in `state.received` whose message is not decided on disk. */
   #undecided: Set<number> | null = null;
-  #whenDecided: (() => void)[] = [];
+  #whenDecided: (() => void)[] | null = null;
 
   constructor(facts: SessionFacts, id: number | null, serial: number, expiryS: number, parts: SessionParts) {
     this.facts = facts;
@@ -71,7 +70,6 @@ export class Session implements Subscriber, RetainedReader {
     this.#router = parts.router;
     const { principal } = facts;
     this.#device = principal.kind === 'device' ? principal.id : null;
-    this.#commands = this.#device === null ? null : `devices/${this.#device}/commands/`;
     const { clock, limits, sums, observer } = parts;
     this.#disk =
       id === null ? null : new DiskQueue(parts, { id, subscription: (s) => this.state.subscriptions.get(s) });
@@ -100,6 +98,12 @@ export class Session implements Subscriber, RetainedReader {
   }
 
   // ---- the connection
+
+  /** A connection begins: the session is its own. */
+  claim(holder: Holder): void {
+    this.holder = holder;
+    this.#disk?.claim();
+  }
 
   /** Messages may come. `holder` has opened the session. */
   attach(holder: Holder): void {
@@ -173,10 +177,13 @@ export class Session implements Subscriber, RetainedReader {
   decided(packetId: number, outcome: Outcome): void {
     if (outcome.kind === 'rejected' || outcome.kind === 'gap' || outcome.kind === 'abandoned') {
       this.state.received.delete(packetId);
-      if (outcome.kind === 'gap' && this.id !== null) this.#forget(packetId);
+      // What was to be on disk with the message may be there without it.
+      if (outcome.kind !== 'rejected' && this.id !== null) this.#forget(packetId);
     }
     if (this.#undecided?.delete(packetId) !== true || this.#undecided.size > 0) return;
-    for (const run of this.#whenDecided.splice(0)) run();
+    const waiting = this.#whenDecided;
+    this.#whenDecided = null;
+    for (const run of waiting ?? []) run();
   }
 
   /** PUBREL: the packet id is free. `done` when that is on disk. */
@@ -194,7 +201,7 @@ export class Session implements Subscriber, RetainedReader {
   /** Runs `done` when `state.received` is as on disk: a repeat may be answered from then on. At once, mostly. */
   whenDecided(done: () => void): void {
     if (this.#undecided === null || this.#undecided.size === 0) done();
-    else this.#whenDecided.push(done);
+    else (this.#whenDecided ??= []).push(done);
   }
 
   #forget(packetId: number): void {
@@ -215,7 +222,7 @@ export class Session implements Subscriber, RetainedReader {
   /** Hot path. */
   deliver(message: RoutedMessage, matches: readonly Subscription[], qos: Qos, audience: Audience): void {
     // Commands come from the command table alone; what else is on that tree are the device's own results.
-    if (this.#commands !== null && message.topic.startsWith(this.#commands)) return;
+    if (this.#device !== null && isCommandTopicOf(message.topic, this.#device)) return;
     let wanted = matches;
     let highest = qos;
     if (message.origin === this.facts.key && matches.some((match) => match.noLocal === true)) {
@@ -287,10 +294,10 @@ export class Session implements Subscriber, RetainedReader {
       expiryS: this.expiryS,
       createdMs,
       detachedMs: this.detachedMs,
-      subscriptions: this.state.subscriptions.size,
+      subscriptions: this.state.subscribed,
       queuedMessages: this.queue.waiting,
       queuedBytes: this.queue.waitingBytes,
-      inFlight: this.state.inFlight.size,
+      inFlight: this.state.flying,
       dropped: this.queue.dropped,
     };
   }
@@ -307,6 +314,16 @@ export class Session implements Subscriber, RetainedReader {
 }
 
 const NOTHING = Buffer.alloc(0);
+const DEVICES = 'devices/';
+
+/** Does the topic stand under `devices/{device}/commands/`? Nothing is made for the answer, not even the prefix, which each session would keep. */
+function isCommandTopicOf(topic: string, device: string): boolean {
+  return (
+    topic.startsWith(DEVICES) &&
+    topic.startsWith(device, DEVICES.length) &&
+    topic.startsWith('/commands/', DEVICES.length + device.length)
+  );
+}
 
 function highestOf(matches: readonly Subscription[]): Qos {
   return matches.reduce<Qos>((highest, { qos }) => (qos > highest ? qos : highest), 0);

@@ -37,11 +37,12 @@ export class Incoming {
   readonly #wire: Wire;
   readonly #host: SessionHost;
   readonly #state: SessionState;
-  readonly #gap: () => void;
   /** QoS 2 exchanges that may be open at once; null: MQTT 3, where the packet ids are the bound. */
   readonly #receiveMaximum: number | null;
-  readonly #aliases: IncomingAliases;
-  readonly #acks = new AckFifo<number>((owed, outcome) => this.#decided(owed, outcome));
+  readonly #topicAliasMaximum: number;
+  // Made when they are first needed: most connections of a large fleet are idle.
+  #aliases: IncomingAliases | null = null;
+  #acks: AckFifo<number> | null = null;
   /** QoS 2 packet ids that came on this connection and have not had their PUBCOMP; `answered`: PUBREC was sent. */
   #exchanges: Map<number, { answered: boolean }> | null = null;
   /** Packet ids whose PUBCOMP waits for the disk. */
@@ -49,20 +50,18 @@ export class Incoming {
   /** QoS 1 and 2 messages of this connection that are under way. */
   #underWay = 0;
 
-  /** `gap`: a message in MQTT 3 was said to have a wrong sequence number, which it cannot have. */
-  constructor(wire: Wire, host: SessionHost, state: SessionState, announced: Announced, gap: () => void) {
+  constructor(wire: Wire, host: SessionHost, state: SessionState, announced: Announced) {
     this.#wire = wire;
     this.#host = host;
     this.#state = state;
-    this.#gap = gap;
     this.#receiveMaximum = wire.peer.level === 5 ? announced.receiveMaximum : null;
-    this.#aliases = new IncomingAliases(announced.topicAliasMaximum);
+    this.#topicAliasMaximum = announced.topicAliasMaximum;
   }
 
   /** Hot path. The packet is used up: nothing of it is kept. Throws ProtocolError. */
   publish(packet: PublishPacket): void {
     const { topicAlias, properties, payload, qos, retain } = packet;
-    const topic = topicAlias === 0 ? packet.topic : this.#aliases.resolve(packet.topic, topicAlias);
+    const topic = topicAlias === 0 ? packet.topic : this.#topicOf(packet.topic, topicAlias);
     if (properties !== null) this.#publishWith(topic, packet, properties);
     else if (qos === 2) this.#exactlyOnce(packet.packetId, requestOf(topic, packet), undefined);
     else {
@@ -76,11 +75,16 @@ export class Incoming {
     const exchange = this.#exchanges?.get(packetId);
     // Its PUBREC comes first: the client did not wait for it.
     if (exchange?.answered === false) this.#push(PUBREL | packetId).settle(STORED);
-    else this.#forget(packetId, exchange !== undefined || this.#state.received.has(packetId));
+    else this.#forget(packetId, exchange !== undefined || this.#state.hasReceived(packetId));
   }
 
   closed(): void {
-    this.#acks.close();
+    this.#acks?.close();
+  }
+
+  #topicOf(topic: string, alias: number): string {
+    this.#aliases ??= new IncomingAliases(this.#topicAliasMaximum);
+    return this.#aliases.resolve(topic, alias);
   }
 
   #publishWith(topic: string, packet: PublishPacket, properties: Properties): void {
@@ -113,7 +117,7 @@ export class Incoming {
       this.#push(PUBREC_AGAIN | packetId).settle(STORED);
       return;
     }
-    const isRepeat = this.#state.received.has(packetId);
+    const isRepeat = this.#state.hasReceived(packetId);
     const pending = this.#begin(packetId);
     if (isRepeat) pending.settle(STORED);
     else if (wrong !== undefined) this.#host.reject(request.payload, 'malformed_payload', wrong, pending);
@@ -151,6 +155,7 @@ export class Incoming {
 
   #push(owed: number): Pending {
     // Repeats take nothing from the receive maximum.
+    this.#acks ??= new AckFifo((answer, outcome) => this.#decided(answer, outcome));
     if (this.#acks.size >= PACKET_IDS) {
       throw new ProtocolError('protocol_error', 'more packets wait for an answer than there are packet ids');
     }
@@ -194,7 +199,8 @@ export class Incoming {
       case 'rejected':
       case 'gap':
         // Rejected, in MQTT 3: it cannot refuse a message. The hub has recorded it, and without the answer it would come for ever.
-        if (this.#wire.peer.level !== 5 && outcome.kind === 'gap') this.#gap();
+        // In MQTT 3 nothing names a sequence number, so none can be wrong.
+        if (this.#wire.peer.level !== 5 && outcome.kind === 'gap') this.#wire.fail('protocol_error', 'a sequence gap');
         else {
           const { code, text } = publishReason(outcome);
           this.#wire.acknowledge(type, packetId, code, text);

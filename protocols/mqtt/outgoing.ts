@@ -1,5 +1,5 @@
 import { ProtocolError } from '../errors.ts';
-import type { Delivery, Subscription } from '../message.ts';
+import type { Command, Delivery, Subscription } from '../message.ts';
 import type { Principal } from '../principal.ts';
 import { packetIdOf, type SessionState } from '../session-state.ts';
 import type { SessionHost } from '../subprotocol.ts';
@@ -21,12 +21,13 @@ const PUBREL = 6;
  * and DUP [MQTT-4.4.0-1]. Commands go before messages that wait for room.
  */
 export class Outgoing {
-  readonly commands: Commands;
   readonly #wire: Wire;
   readonly #host: SessionHost;
   readonly #state: SessionState;
   readonly #principal: Principal;
-  readonly #window: Window;
+  // Made when they are first needed: most connections of a large fleet are idle.
+  #windowMade: Window | null = null;
+  #commandsMade: Commands | null = null;
   readonly #aliases: OutgoingAliases | null;
   /** `forward` had to refuse for want of room: the hub waits for a word. */
   #refused = false;
@@ -38,17 +39,15 @@ export class Outgoing {
     this.#host = host;
     this.#state = state;
     this.#principal = principal;
-    const { maxInFlight, maxTopicAliases } = host.limits;
-    this.#window = new Window(wire, state, maxInFlight);
-    const aliases = Math.min(wire.peer.topicAliasMaximum, maxTopicAliases);
+    const aliases = Math.min(wire.peer.topicAliasMaximum, host.limits.maxTopicAliases);
     this.#aliases = aliases === 0 ? null : new OutgoingAliases(aliases);
-    this.commands = new Commands(wire, host, state, principal, this.#window);
   }
 
   /** After CONNACK: what was released goes on with PUBREL [MQTT-4.4.0-1]; commands keep their packet ids. */
   resume(): void {
+    if (this.#state.flying === 0) return;
     for (const [packetId, entry] of [...this.#state.inFlight]) {
-      if (entry.kind === 'command') this.commands.carry(packetId, entry);
+      if (entry.kind === 'command') this.#commands.carry(packetId, entry);
       else if (entry.kind === 'released') this.#release(packetId, entry.delivery);
     }
   }
@@ -56,10 +55,15 @@ export class Outgoing {
   /** Lets what waits go on, as far as link and window allow. */
   goOn(): void {
     if (this.#wire.stopped) return;
-    this.commands.goOn();
+    this.#commandsMade?.goOn();
     if (!this.#refused || !this.#window.hasRoom) return;
     this.#refused = false;
     this.#host.readyForMessages();
+  }
+
+  /** See DeviceSession.deliver. */
+  deliver(command: Command): boolean {
+    return this.#state.subscribed > 0 && this.#commands.deliver(command);
   }
 
   /** Hot path. See DeviceSession.forward: one copy, whatever the number of matching subscriptions [MQTT-3.3.4-2]. */
@@ -88,7 +92,7 @@ export class Outgoing {
       throw unexpected('PUBACK', 'a message of QoS 2');
     }
     this.#state.inFlight.delete(ack.packetId);
-    if (entry.kind === 'command') this.commands.answered(entry, ack);
+    if (entry.kind === 'command') this.#commands.answered(entry, ack);
     else this.#host.acknowledged(entry.delivery);
     this.goOn();
   }
@@ -117,10 +121,19 @@ export class Outgoing {
 
   /** The link is gone. Messages are offered again by the hub; commands and what was released stay for the next connection. */
   closed(): void {
-    this.commands.closed();
+    this.#commandsMade?.closed();
+    if (this.#state.flying === 0) return;
     for (const [packetId, entry] of this.#state.inFlight) {
       if (entry.kind === 'message') this.#state.inFlight.delete(packetId);
     }
+  }
+
+  get #window(): Window {
+    return (this.#windowMade ??= new Window(this.#wire, this.#state, this.#host.limits.maxInFlight));
+  }
+
+  get #commands(): Commands {
+    return (this.#commandsMade ??= new Commands(this.#wire, this.#host, this.#state, this.#principal, this.#window));
   }
 
   /** The client has no such exchange in mind that we know of: told so in MQTT 5.0 (3.6.2.1), and in MQTT 3 let go on. */

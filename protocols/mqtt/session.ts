@@ -24,7 +24,7 @@ import { PacketReader, type PacketSink } from './reader.ts';
 import { REASON, SERVER_UNAVAILABLE } from './reason-codes.ts';
 import { subscribe, unsubscribe } from './subscriptions.ts';
 import * as raw from './validate.ts';
-import { Wire } from './wire.ts';
+import { Wire, type WireOwner } from './wire.ts';
 
 /** MQTT 3.1, 3.1.1 and 5.0; either name takes any level. What is served and what is not: README.md beside this file. */
 export const mqttSubprotocol: Subprotocol = {
@@ -43,7 +43,7 @@ interface Open {
   readonly outgoing: Outgoing;
 }
 
-class MqttSession implements DeviceSession, PacketSink {
+class MqttSession implements DeviceSession, PacketSink, WireOwner {
   readonly #link: Link;
   readonly #host: SessionHost;
   readonly #reader: PacketReader;
@@ -92,7 +92,7 @@ class MqttSession implements DeviceSession, PacketSink {
   }
 
   deliver(command: Command): boolean {
-    return this.#open?.outgoing.commands.deliver(command) ?? false;
+    return this.#open?.outgoing.deliver(command) ?? false;
   }
 
   forward(delivery: Delivery): boolean {
@@ -112,6 +112,12 @@ class MqttSession implements DeviceSession, PacketSink {
     if (this.#phase === 'open') this.#open!.wire.goodbye(reason, detail);
     else if (this.#phase !== 'ended' && this.#peer !== null) this.#refuse(this.#peer, reason, detail);
     this.#stop();
+  }
+
+  /** The session itself ends the connection. */
+  fail(reason: CloseReason, detail: string): void {
+    this.end(reason, detail);
+    this.#link.close(reason, detail);
   }
 
   closed(_reason: CloseReason): void {
@@ -156,14 +162,18 @@ class MqttSession implements DeviceSession, PacketSink {
     const announced = announce(this.#host);
     const connack = acceptance(peer, keepAliveS, identification, result, announced, limits.maxMessageBytes);
     if (connack.length > peer.maxPacketBytes) {
-      this.#close('too_large', `a CONNACK of ${connack.length} bytes, the client takes ${peer.maxPacketBytes}`);
+      this.fail('too_large', `a CONNACK of ${connack.length} bytes, the client takes ${peer.maxPacketBytes}`);
       return;
     }
     this.#phase = 'open';
     this.#reader.maxPacketBytes = limits.maxMessageBytes;
     const open = this.#opened(peer, result, announced);
     // One and a half times the keep-alive, of whole control packets [MQTT-3.1.2-22]; 0 turns it off.
-    this.#host.liveness({ expectMs: keepAliveOf(peer, keepAliveS, announced) * 1500, sendMs: 0, reason: 'keep_alive_timeout' });
+    this.#host.liveness({
+      expectMs: keepAliveOf(peer, keepAliveS, announced) * 1500,
+      sendMs: 0,
+      reason: 'keep_alive_timeout',
+    });
     this.#link.send(connack);
     // What was released goes before anything that `ready` brings.
     open.outgoing.resume();
@@ -173,12 +183,11 @@ class MqttSession implements DeviceSession, PacketSink {
   }
 
   #opened(peer: Peer, { state, principal }: Extract<Identified, { ok: true }>, announced: Announced): Open {
-    const wire = new Wire(this.#link, peer, (reason, detail) => this.#close(reason, detail));
-    const gap = (): void => this.#close('protocol_error', 'a sequence gap');
+    const wire = new Wire(this.#link, peer, this);
     const open = {
       wire,
       state,
-      incoming: new Incoming(wire, this.#host, state, announced, gap),
+      incoming: new Incoming(wire, this.#host, state, announced),
       outgoing: new Outgoing(wire, this.#host, state, principal),
     };
     this.#open = open;
@@ -210,7 +219,7 @@ class MqttSession implements DeviceSession, PacketSink {
       this.receive(early.view(), false);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      this.#close(error.reason, error.message);
+      this.fail(error.reason, error.message);
     }
   }
 
@@ -261,7 +270,7 @@ class MqttSession implements DeviceSession, PacketSink {
     }
     if (expiryS !== undefined) this.#host.changeExpiry(expiryS);
     if (reasonCode === REASON.success) this.#host.discardWill();
-    this.#close(
+    this.fail(
       'client_disconnect',
       reasonCode === REASON.success ? '' : `reason code 0x${reasonCode.toString(16).padStart(2, '0')}`,
     );
@@ -276,11 +285,6 @@ class MqttSession implements DeviceSession, PacketSink {
   /** A method, so that the compiler does not take the phase from before a call that may change it. */
   #isIdentifying(): boolean {
     return this.#phase === 'identifying';
-  }
-
-  #close(reason: CloseReason, detail: string): void {
-    this.end(reason, detail);
-    this.#link.close(reason, detail);
   }
 
   #stop(): void {

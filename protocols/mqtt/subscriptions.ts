@@ -69,8 +69,8 @@ function refusedAs(
 ): number | null {
   if (Buffer.byteLength(written) > limits.maxTopicBytes) return REASON.topicFilterInvalid;
   if (levelCount(filter) > limits.maxTopicLevels) return REASON.topicFilterInvalid;
-  if (state.subscriptions.has(written) || added.has(written)) return null;
-  if (state.subscriptions.size + added.size >= limits.maxSubscriptions) return REASON.quotaExceeded;
+  if ((state.subscribed > 0 && state.subscriptions.has(written)) || added.has(written)) return null;
+  if (state.subscribed + added.size >= limits.maxSubscriptions) return REASON.quotaExceeded;
   added.add(written);
   return null;
 }

@@ -19,6 +19,6 @@ export class Window {
   }
 
   get hasRoom(): boolean {
-    return !this.#wire.stopped && this.#state.inFlight.size - this.carried < this.#size && !this.#wire.congested;
+    return !this.#wire.stopped && this.#state.flying - this.carried < this.#size && !this.#wire.congested;
   }
 }

@@ -17,6 +17,11 @@ import { disconnectCode } from './reason-codes.ts';
 /** Longest reason string, in characters: it is for people. */
 const REASON_CHARACTERS = 256;
 
+/** Ends the connection: an answer that must be given does not fit, or the client has left the protocol. */
+export interface WireOwner {
+  fail(reason: CloseReason, detail: string): void;
+}
+
 /**
  * The way out to an accepted client: says everything in its level, and nothing that is larger than it takes [MQTT-3.1.2-24].
  * After `stop` it says nothing.
@@ -24,14 +29,13 @@ const REASON_CHARACTERS = 256;
 export class Wire {
   readonly peer: Peer;
   readonly #link: Link;
-  readonly #close: (reason: CloseReason, detail: string) => void;
+  readonly #owner: WireOwner;
   #stopped = false;
 
-  /** `close` ends the connection: an answer that must be given does not fit. */
-  constructor(link: Link, peer: Peer, close: (reason: CloseReason, detail: string) => void) {
+  constructor(link: Link, peer: Peer, owner: WireOwner) {
     this.#link = link;
     this.peer = peer;
-    this.#close = close;
+    this.#owner = owner;
   }
 
   get stopped(): boolean {
@@ -40,6 +44,11 @@ export class Wire {
 
   get congested(): boolean {
     return this.#link.congested;
+  }
+
+  /** Says why, where there is a word for it, and ends the connection. */
+  fail(why: CloseReason, detail: string): void {
+    this.#owner.fail(why, detail);
   }
 
   stop(): void {
@@ -95,7 +104,7 @@ export class Wire {
     if (this.#stopped) return false;
     const { maxPacketBytes } = this.peer;
     if (packet.length <= maxPacketBytes) this.#link.send(packet);
-    else this.#close('too_large', `an answer of ${packet.length} bytes, the client takes ${maxPacketBytes}`);
+    else this.fail('too_large', `an answer of ${packet.length} bytes, the client takes ${maxPacketBytes}`);
     return packet.length <= maxPacketBytes;
   }
 }

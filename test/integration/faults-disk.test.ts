@@ -104,6 +104,32 @@ describe('a slow disk', () => {
   });
 });
 
+test('subscriptions of sessions that last wait for the disk too: who sends many is not read for a while', async () => {
+  const hub = await startTestHub({ ...FLAGS, backlogHighBytes: 65_536, backlogLowBytes: 1024 });
+  const socket = new WebSocket(hub.wsUrl, 'mqtt');
+  await new Promise((resolve) => socket.once('open', resolve));
+  const connect = { protocolId: 'MQTT', protocolVersion: 4, clean: false, clientId: 'eager', keepalive: 0 } as const;
+  socket.send(generate({ cmd: 'connect', ...connect }));
+  await new Promise((resolve) => socket.once('message', resolve));
+  let answered = 0;
+  // A SUBACK of one subscription has five bytes.
+  socket.on('message', (data: Buffer) => (answered += data.length / 5));
+  const other = new Database(join(hub.data, 'muster.db'));
+  other.exec('BEGIN IMMEDIATE');
+  const subscriptions = [{ topic: 't', qos: 1 }] as const;
+  for (let i = 1; i <= 2000; i++) {
+    socket.send(generate({ cmd: 'subscribe', messageId: i, subscriptions: [...subscriptions] }));
+  }
+  await until('it is paused', async () => (await figure(hub, 'muster_sockets_paused')) === 1);
+  expect(answered).toBe(0);
+  other.exec('ROLLBACK');
+  other.close();
+  await until('all are answered', () => answered === 2000);
+  await until('no socket is paused', async () => (await figure(hub, 'muster_sockets_paused')) === 0);
+  socket.terminate();
+  await hub.close();
+});
+
 test('a pause has a limit: then the connection is closed as overloaded, in the words of its protocol', async () => {
   const limitMs = 800;
   const hub = await startTestHub({ ...FLAGS, backlogHighRows: 10, backlogLowRows: 5, pauseLimitMs: limitMs });

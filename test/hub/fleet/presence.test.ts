@@ -119,7 +119,15 @@ describe('presence', () => {
         filter,
       ).toContain('devices/a/presence');
     }
-    for (const filter of ['#', '+/+/+', '+/+/presence', 'devices/+', 'devices/+/telemetry', 'x/#', 'devices/c/presence']) {
+    for (const filter of [
+      '#',
+      '+/+/+',
+      '+/+/presence',
+      'devices/+',
+      'devices/+/telemetry',
+      'x/#',
+      'devices/c/presence',
+    ]) {
       expect(presence.retained(filter), filter).toEqual([]);
     }
   });

@@ -100,8 +100,7 @@ beforeEach(() => {
       keyIds: [],
       outbox: { highWaterBytes: 100, lowWaterBytes: 10, maxBytes: 10_000, gatherBytes: 1000 },
       gate,
-      onEnd: () => undefined,
-      onIdentified: () => undefined,
+      owner: { ended: () => undefined, identified: () => undefined },
     },
     services as unknown as Services,
   );

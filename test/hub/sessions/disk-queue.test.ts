@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { DURABLE_PACKET_IDS } from '#protocols/session-state.js';
 import { StoreError, type StoreReader } from '#hub/store/port.js';
 import { ticks } from '#test/support/hub-parts.js';
-import { LIMITS, sub, World, type Client, type ConnectOptions } from './parts.ts';
+import { Client, LIMITS, sub, World, type ConnectOptions } from './parts.ts';
 
 type Query = Parameters<StoreReader['sessionQueue']>[0];
 
@@ -378,6 +378,67 @@ describe('a full queue', () => {
       expect(world.faults).toEqual([]);
     });
 
+    it('is not cut behind the back of a client that returns: what goes then can still be read', async () => {
+      let looked: Promise<unknown> = Promise.resolve();
+      const sessionQueue = async (query: Query): ReturnType<StoreReader['sessionQueue']> => {
+        const rows = await world.store.read.sessionQueue(query);
+        await looked;
+        return rows;
+      };
+      world = await World.started({ ...options, reader: { sessionQueue } });
+      await away();
+      const look = Promise.withResolvers<null>();
+      looked = look.promise;
+      publishMany(8);
+      await ticks(10);
+
+      // The commit of what `open` wrote is under way when the oldest are found.
+      world.store.hold();
+      const client = new Client(world, 100);
+      const { session } = world.open(client);
+      const onDisk = new Promise<void>((resolve) => world.registry.onDisk(session, resolve));
+      await ticks();
+      look.resolve(null);
+      await ticks();
+      world.store.release();
+      world.store.hold();
+      await onDisk;
+      world.registry.attach(session, client);
+      await ticks();
+      world.store.release();
+      await ticks(10);
+      client.acknowledge();
+      await ticks(10);
+      publishMany(2, '', 8);
+      await ticks(10);
+      expect(client.texts).toEqual(numbers(7, 3));
+      expect(client.session.view().dropped).toBe(3);
+      client.acknowledge();
+      await ticks();
+      expect(world.registry.stats).toMatchObject({ queuedMessages: 0, queuedBytes: 0 });
+      expect(world.faults).toEqual([]);
+    });
+
+    it('reuses no packet id of a release that is owed, however many messages it drops meanwhile', async () => {
+      world = await World.started({ limits: { maxMessages: 5000, maxBytes: 1e8, full: 'drop_oldest' } });
+      const client = await world.connect();
+      client.subscribe(sub('t'));
+      world.publish('t', 'first', { qos: 2 });
+      await ticks();
+      client.session.queue.released(client.inFlight[0]!, () => undefined);
+      client.leave();
+      await ticks();
+      for (let i = 0; i < 12; i++) {
+        publishMany(5000);
+        await ticks(60);
+      }
+      const again = await world.connect({ window: 10_000 });
+      await ticks(400);
+      // The packet id of place DURABLE_PACKET_IDS + 1 would be that of place 1.
+      const places = again.taken.map(({ place }) => place);
+      expect(Math.max(...places)).toBe(DURABLE_PACKET_IDS);
+    });
+
     it('never holds more than twice its bound, however fast messages come', async () => {
       world = await World.started(options);
       const client = await away();
@@ -419,6 +480,24 @@ describe('a full queue', () => {
       await ticks();
       expect(client.texts).toEqual(numbers(5, 35));
     });
+  });
+});
+
+describe.each(['refuse_newest', 'drop_oldest'] as const)('a queue that may hold no message, %s', (full) => {
+  it('keeps nothing from a client that takes it at once', async () => {
+    world = await World.started({ limits: { maxMessages: 0, full } });
+    world.publish('t', 'retained', { retain: true });
+    const client = await world.connect();
+    client.subscribe(sub('t'));
+    world.registry.subscribed(client.session, [...client.session.state.subscriptions.values()]);
+    publishMany(3);
+    await ticks();
+    expect(client.texts).toEqual(['retained', '0', '1', '2']);
+    client.acknowledge();
+    client.leave();
+    publishMany(2);
+    await ticks();
+    expect(client.session.view()).toMatchObject({ queuedMessages: 0, dropped: 2 });
   });
 });
 

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { ABANDONED } from '#protocols/outcome.js';
 import { sessionKey } from '#hub/sessions/key.js';
 import { ticks } from '#test/support/hub-parts.js';
 import { APPLICATION, Client, DEVICE, sub, World, type ConnectOptions } from './parts.ts';
@@ -425,6 +426,35 @@ describe('a session that lasts', () => {
     await world.crash();
     expect((await world.connect({ clientId: 'b' })).resumed).toBe(true);
     expect((await world.connect({ clientId: 'a' })).resumed).toBe(false);
+  });
+
+  test('one whose hub died with its connection open has been without one since then, however often the hub starts', async () => {
+    const client = await world.connect();
+    client.subscribe(sub('t'));
+    await ticks();
+    await world.crash();
+    world.publish('t', 'never sent', { qos: 2 });
+    await ticks();
+    world.clock.advance(40_000);
+    await world.crash();
+    expect(world.registry.stats).toMatchObject({ away: 1 });
+    const again = await world.connect();
+    expect(again.taken.map(({ dup }) => dup)).toEqual([false]);
+    await world.crash();
+    world.clock.advance(40_000);
+    await world.crash();
+    world.clock.advance(20_000);
+    expect(world.registry.stats).toMatchObject({ away: 0, expired: 1 });
+  });
+
+  test('a QoS 2 message that was given up leaves its packet id free on disk too', async () => {
+    const { session } = await world.connect();
+    session.received(5);
+    session.writeReceipt(5);
+    session.decided(5, ABANDONED);
+    await ticks();
+    const { sessions } = await world.store.read.startState();
+    expect(sessions[0]!.receipts).toEqual([]);
   });
 
   test('one that is being opened waits for its connection as long as that takes, and takes no place', async () => {

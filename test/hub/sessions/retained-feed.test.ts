@@ -20,7 +20,7 @@ class Reader implements RetainedReader {
   get hasRoom(): boolean {
     return this.#room > 0;
   }
-  stillWants(): boolean {
+  stillWants(_subscription?: Subscription): boolean {
     return this.wants;
   }
   give(topic: string): void {
@@ -68,6 +68,43 @@ describe('retained messages for a new subscription', () => {
     reader.acknowledge();
     clock.advance(5);
     expect(reader.got).toHaveLength(3);
+    expect(feed.size).toBe(0);
+  });
+
+  it('come one subscription after the other, and cost one look in a turn, however many there are', () => {
+    const clock = new FakeClock();
+    const feed = new RetainedFeed(clock);
+    const reader = new Reader(3);
+    for (let i = 0; i < 50; i++) {
+      feed.start(reader, { subscription: { ...SUBSCRIPTION, id: String(i) }, topics: [`${i}a`, `${i}b`], next: 0 });
+    }
+    expect(reader.got).toEqual(['0a', '0b', '1a']);
+    let looks = 0;
+    Object.defineProperty(reader, 'hasRoom', { get: () => (looks++, false) });
+    clock.advance(5);
+    expect(looks).toBe(1);
+    expect(feed.stop(reader)).toHaveLength(49);
+  });
+
+  it('of subscriptions that were replaced are forgotten, also while the client takes nothing', () => {
+    const clock = new FakeClock();
+    const feed = new RetainedFeed(clock);
+    const reader = new Reader(0);
+    let latest: Subscription = SUBSCRIPTION;
+    reader.stillWants = (subscription?: Subscription) => subscription === latest;
+    for (let i = 0; i < 50; i++) {
+      latest = { ...SUBSCRIPTION };
+      feed.start(reader, { ...OWED, subscription: latest });
+    }
+    expect(feed.stop(reader)).toHaveLength(1);
+  });
+
+  it('are over when the first of them ends the connection', () => {
+    const clock = new FakeClock();
+    const feed = new RetainedFeed(clock);
+    const reader = new Reader(10);
+    reader.give = () => void feed.stop(reader);
+    feed.start(reader, OWED);
     expect(feed.size).toBe(0);
   });
 
