@@ -11,6 +11,7 @@ const END_TO_END = [
   'test/deploy/**',
   'test/cli/**',
   'test/devices-sim/**',
+  'test/examples/**',
 ];
 const TESTS = ['test/**/*.test.ts'];
 

@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,36 +25,48 @@ process.on('exit', () => {
 export interface RunningHub {
   readonly url: string;
   readonly pid: number;
+  /** Its data folder. */
+  readonly data: string;
   /** May do everything. */
   readonly token: string;
   /** Good once: signs an administrator in. */
   readonly link: string;
+  /** Resolves when it has ended by itself; its data stay. */
+  stop(): Promise<void>;
 }
 
-export async function startHub(): Promise<RunningHub> {
+/** `checkout`: the one whose hub it is. `nodeFlags`: further ones, for a profile. */
+export async function startHub(checkout = '.', nodeFlags: readonly string[] = []): Promise<RunningHub> {
   const data = mkdtempSync(join(tmpdir(), 'muster-bench-'));
   folders.push(data);
-  const hub = muster('serve', '--port', '0', '--data', data, '--allow-anonymous', '--log-level', 'warn');
+  const words = ['serve', '--port', '0', '--data', data, '--allow-anonymous', '--log-level', 'warn'];
+  const hub = muster(words, checkout, nodeFlags);
   const [url, token, link] = await Promise.all([
     printed(hub, /API and metrics: (http:\/\/[^\s)]+)/),
     printed(hub, /(mst_[0-9a-f]+_[A-Za-z0-9_-]+)/),
     printed(hub, /\/sign-in#([A-Za-z0-9_-]+)/),
   ]);
-  return { url, pid: hub.pid!, token, link };
+  const stop = async (): Promise<void> => {
+    const ended = once(hub, 'exit');
+    hub.kill('SIGTERM');
+    await ended;
+  };
+  return { url, pid: hub.pid!, data, token, link, stop };
 }
 
 /** `devices` of all three protocols with a message each `interval`; resolves when they are online and the hub has settled. */
 export async function startFleet(hub: RunningHub, devices: number, interval: string): Promise<void> {
-  const fleet = muster(
+  const fleet = muster([
     ...['sim', '--url', hub.url.replace('http', 'ws'), '--devices', String(devices), '--interval', interval],
     ...['--ramp', `${RAMP_PER_SECOND}/s`, '--duration', 'forever', '--no-verify'],
-  );
+  ]);
   fleet.stdout!.resume();
   await wait((devices / RAMP_PER_SECOND) * 1000 + SETTLE_MS);
 }
 
-function muster(...words: string[]): ChildProcess {
-  const child = spawn(process.execPath, [...process.execArgv, 'cli/main.ts', ...words], {
+function muster(words: readonly string[], checkout = '.', nodeFlags: readonly string[] = []): ChildProcess {
+  const child = spawn(process.execPath, [...process.execArgv, ...nodeFlags, 'cli/main.ts', ...words], {
+    cwd: checkout,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   children.push(child);
@@ -93,7 +106,8 @@ async function loadOf({ pid, url }: RunningHub): Promise<Load> {
   };
 }
 
-function cpuSeconds(file: string): number {
+/** User and system time of a process or thread, by its `stat` in /proc. */
+export function cpuSeconds(file: string): number {
   const fields = readFileSync(file, 'utf8').split(') ')[1]!.split(' ');
   return (Number(fields[11]) + Number(fields[12])) / TICKS;
 }

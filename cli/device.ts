@@ -42,7 +42,7 @@ function addAdd(device: Command, io: CliIo): void {
   clientCommand(device.command('add <device>'))
     .description('register a device and print its first token')
     .option('--name <name>', 'name for people')
-    .option('--protocols <list>', 'protocols it may use, such as mqtt,cbor (default: all)', commaList)
+    .option('--protocols <list>', 'protocols it may use, of mqtt,stomp,cbor,http (default: all)', commaList)
     .action(async (id: string, options: CommonOptions & { name?: string; protocols?: string[] }) => {
       const { name, protocols } = options;
       const answer = await clientOf(options, io).call<{ token: string }>('POST', '/devices', { id, name, protocols });

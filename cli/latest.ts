@@ -6,6 +6,7 @@ import { table } from './table.ts';
 interface Latest {
   readonly metric: string;
   readonly value: number | boolean | string;
+  readonly unit: string | null;
   readonly time: string;
 }
 
@@ -26,8 +27,8 @@ export function addLatestCommand(program: Command, io: CliIo): void {
       print(
         io,
         table(
-          ['METRIC', 'VALUE', 'TIME'],
-          items.map((item) => [item.metric, JSON.stringify(item.value), item.time]),
+          ['METRIC', 'VALUE', 'UNIT', 'TIME'],
+          items.map((item) => [item.metric, JSON.stringify(item.value), item.unit ?? '', item.time]),
         ),
       );
     });

@@ -16,6 +16,7 @@ import { addProfileCommands } from './profile.ts';
 import { addReferenceCommand } from './reference.ts';
 import { addRefusedCommand } from './refused.ts';
 import { addSendCommand } from './send.ts';
+import { addQueueCommands } from './queues.ts';
 import { addSessionCommands } from './sessions.ts';
 import { addSimOptions, sim } from './sim.ts';
 import { addStatusCommand } from './status.ts';
@@ -69,6 +70,7 @@ export async function buildProgram(
   addStatusCommand(program, io, ended);
   addConnectionCommands(program, io);
   addSessionCommands(program, io);
+  addQueueCommands(program, io);
   addRefusedCommand(program, io);
   addJobCommands(program, io, ended);
   addOperatorCommands(program, io);

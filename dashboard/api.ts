@@ -49,6 +49,8 @@ export interface LatestValue {
   readonly metric: string;
   readonly value: Value;
   readonly timeUs: number;
+  /** What the metric was last given in. */
+  readonly unit?: string | null | undefined;
   /** The text is longer than what is shown here. */
   readonly cut?: boolean | undefined;
 }

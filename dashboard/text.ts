@@ -56,7 +56,7 @@ export function valueText(value: Value): string {
   return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(6)));
 }
 
-const PROTOCOLS: Readonly<Record<string, string>> = { mqtt: 'MQTT', stomp: 'STOMP', cbor: 'CBOR' };
+const PROTOCOLS: Readonly<Record<string, string>> = { mqtt: 'MQTT', stomp: 'STOMP', cbor: 'CBOR', http: 'HTTP' };
 
 export function protocolText(protocol: string): string {
   return PROTOCOLS[protocol] ?? protocol;

@@ -1,26 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import type { CommandLedger } from './commands.ts';
-import { CborWire } from './device/cbor.ts';
 import { SimDevice } from './device/device.ts';
-import { MqttWire } from './device/mqtt.ts';
+import { nodeChannels } from './device/node-channels.ts';
 import { Reconnect, RECONNECT_RULE } from './device/reconnect.ts';
-import { openSocket } from './device/socket.ts';
-import { StompWire } from './device/stomp.ts';
-import type { DeviceWire, WireEvents, WireIdentity, WireLink } from './device/wire.ts';
 import type { Figures } from './figures.ts';
 import { sourceAddress } from './file-limit.ts';
 import type { Ledger } from './ledger.ts';
-import { SIM_PROTOCOLS, type ProtocolMix, type SimOptions, type SimProtocol } from './options.ts';
+import { noneByProtocol, SIM_PROTOCOLS, type ProtocolMix, type SimOptions, type SimProtocol } from './options.ts';
 import { Random } from './random.ts';
 import type { Schedule } from './schedule.ts';
 import { DeviceWorld } from './world.ts';
 
-/** Names in `Sec-WebSocket-Protocol`. */
-const SUBPROTOCOLS: Readonly<Record<SimProtocol, string>> = {
-  mqtt: 'mqtt',
-  stomp: 'v12.stomp',
-  cbor: 'v1.cbor.muster',
-};
+/** Numbered by their protocol. MQTT is spoken as 3.1.1 and STOMP without its headers for it, as most devices do: at least once. */
+const EXACTLY_ONCE: ReadonlySet<SimProtocol> = new Set(['cbor', 'http']);
 
 const LIVENESS_TICK_MS = 1000;
 const CLOSE_TIMEOUT_MS = 5000;
@@ -48,7 +40,7 @@ export function switchedOnMs(index: number, rampPerSecond: number): number {
 /** The protocol of each device: every prefix of the fleet has the mix as nearly as whole devices allow. */
 export function assignProtocols(mix: ProtocolMix, devices: number): SimProtocol[] {
   const total = SIM_PROTOCOLS.reduce((sum, protocol) => sum + mix[protocol], 0);
-  const given: Record<SimProtocol, number> = { mqtt: 0, stomp: 0, cbor: 0 };
+  const given = noneByProtocol();
   const assigned: SimProtocol[] = [];
   for (let i = 0; i < devices; i++) {
     let best: SimProtocol = 'mqtt';
@@ -64,6 +56,11 @@ export function assignProtocols(mix: ProtocolMix, devices: number): SimProtocol[
     assigned.push(best);
   }
   return assigned;
+}
+
+/** How many sockets a device of such a fleet has at most: over HTTP one waits for commands while the other sends. */
+export function socketsPerDevice(mix: ProtocolMix): number {
+  return mix.http > 0 ? 2 : 1;
 }
 
 /** All devices of a run. */
@@ -91,7 +88,7 @@ export class Fleet {
   }
 
   get devicesByProtocol(): Readonly<Record<SimProtocol, number>> {
-    const counts: Record<SimProtocol, number> = { mqtt: 0, stomp: 0, cbor: 0 };
+    const counts = noneByProtocol();
     for (const protocol of this.#protocols) counts[protocol]++;
     return counts;
   }
@@ -154,35 +151,24 @@ export class Fleet {
   }
 
   #device(index: number, url: string, token: string | null, startWallMs: number, run: string): SimDevice {
-    const { seed, rampPerSecond, intervalMs } = this.#options;
+    const { seed, rampPerSecond, intervalMs, mix } = this.#options;
     const id = deviceId(seed, index);
     const protocol = this.#protocols[index]!;
-    const socketOptions = {
+    const openChannel = nodeChannels({
       url,
-      subprotocol: SUBPROTOCOLS[protocol],
-      localAddress: sourceAddress(index, this.#protocols.length, new URL(url).hostname),
-    };
+      protocol,
+      identity: { deviceId: id, token },
+      numbered: false,
+      localAddress: sourceAddress(index, this.#protocols.length, socketsPerDevice(mix), new URL(url).hostname),
+    });
     return new SimDevice({
       ...this.#parts,
       deviceId: id,
       world: new DeviceWorld(seed, index, startWallMs + switchedOnMs(index, rampPerSecond), intervalMs),
       reconnect: new Reconnect(RECONNECT_RULE, new Random(seed, `reconnect ${index}`)),
-      book: this.#parts.ledger?.open(id, protocol === 'cbor') ?? null,
-      openSocket: (events) => openSocket(socketOptions, events),
-      openWire: (link, events, next) =>
-        openWire(protocol, { deviceId: id, token }, { stream: run, next }, link, events),
+      book: this.#parts.ledger?.open(id, EXACTLY_ONCE.has(protocol)) ?? null,
+      openChannel,
+      stream: run,
     });
   }
-}
-
-function openWire(
-  protocol: SimProtocol,
-  identity: WireIdentity,
-  start: { readonly stream: string; readonly next: number },
-  link: WireLink,
-  events: WireEvents,
-): DeviceWire {
-  if (protocol === 'mqtt') return new MqttWire(identity, link, events);
-  if (protocol === 'stomp') return new StompWire(identity, link, events);
-  return new CborWire(identity, start, link, events);
 }

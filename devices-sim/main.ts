@@ -4,10 +4,11 @@ import { CommandLedger, CommandSender, type CommandReport } from './commands.ts'
 import { SimError } from './errors.ts';
 import { Figures } from './figures.ts';
 import { checkFileLimit, processLimits } from './file-limit.ts';
-import { deviceId, Fleet } from './fleet.ts';
+import { deviceId, Fleet, socketsPerDevice } from './fleet.ts';
 import { HubProcess } from './hub-process.ts';
 import { interruption, sleep } from './interruption.ts';
 import { Ledger } from './ledger.ts';
+import { BadLink } from './link.ts';
 import type { SimOptions } from './options.ts';
 import { inParallel } from './parallel.ts';
 import { progressFigures, ProgressLine, type SimProgress, type TextSink } from './progress.ts';
@@ -56,7 +57,9 @@ const LEDGER_MAX_READINGS = 20_000_000;
  * files allowed). A run that ends otherwise, an interrupted one included, gives a report with its exit code.
  */
 export async function runSimulation(options: SimOptions, io: SimIo): Promise<SimReport> {
-  checkFileLimit(options.devices, processLimits());
+  // Each connection through the link has two more ends, both of them here.
+  const perDevice = socketsPerDevice(options.mix) * (options.cuts === null ? 1 : 3);
+  checkFileLimit(options.devices, perDevice, processLimits());
   const interrupt = interruption(io.signal);
   const run = new Run(options, io, interrupt.signal);
   try {
@@ -83,6 +86,7 @@ class Run {
   readonly #line: ProgressLine | null;
   #ticker: NodeJS.Timeout | null = null;
   #hub: HubProcess | null = null;
+  #link: BadLink | null = null;
   #fleet: Fleet | null = null;
   #phase: SimProgress['phase'] = 'starting';
   #provisioned = 0;
@@ -108,7 +112,8 @@ class Run {
     const ledger = this.#options.verify ? new Ledger(LEDGER_MAX_READINGS) : null;
     const startWallMs = Date.now();
     this.#startMs = nowMs();
-    const fleet = new Fleet(this.#options, url, tokens, startWallMs, {
+    const deviceUrl = await this.#throughLink(url);
+    const fleet = new Fleet(this.#options, deviceUrl, tokens, startWallMs, {
       figures: this.#figures,
       ledger,
       commands: this.#commandLedger,
@@ -144,6 +149,7 @@ class Run {
   async dispose(): Promise<void> {
     this.#line?.end();
     await this.#fleet?.close();
+    await this.#link?.close();
     if (this.#ticker !== null) clearInterval(this.#ticker);
     await this.#hub?.stop();
   }
@@ -159,6 +165,14 @@ class Run {
     }
     this.#line?.note(`hub ${hub.pid ?? 0} serves ${hub.url}`);
     return { url: hub.url, token: usable };
+  }
+
+  /** The API is reached directly: it provisions, and is what is checked against. */
+  async #throughLink(url: string): Promise<string> {
+    const { cuts, seed } = this.#options;
+    if (cuts === null) return url;
+    this.#link = await BadLink.open({ url, cuts, random: new Random(seed, 'link') });
+    return this.#link.url;
   }
 
   /** A token for each device; nulls without an API. */
@@ -189,6 +203,8 @@ class Run {
   }
 
   async #drain(fleet: Fleet, sender: CommandSender | null): Promise<void> {
+    // What was measured is to be acknowledged in the end: then nothing may be missing.
+    this.#link?.heal();
     const deadlineMs = nowMs() + this.#options.drainMs;
     const open = (): boolean => this.#figures.pending > 0 || fleet.owedResults > 0;
     while (open() && nowMs() < deadlineMs && !this.#fault.signal.aborted) await wait(POLL_MS);
@@ -263,6 +279,7 @@ class Run {
       delivery: f.delivery.summary(),
       closes: f.closes(),
       faults,
+      link: this.#link?.figures ?? null,
       ...ends,
     };
   }

@@ -23,6 +23,8 @@ export interface SimOptions {
   readonly dataDir: string | null;
   /** Program and first arguments of our hub, before `serve …`; null: this package's own. */
   readonly hubCommand: readonly string[] | null;
+  /** Devices reach the hub through a link that cuts this share of what passes, in [0, 1]; null: directly. */
+  readonly cuts: number | null;
   /** Hold the hub's log against the ledger at the end. */
   readonly verify: boolean;
   /** How long to wait for outstanding acknowledgements once the devices have stopped measuring. */
@@ -31,8 +33,13 @@ export interface SimOptions {
   readonly json: boolean;
 }
 
-export type SimProtocol = 'mqtt' | 'stomp' | 'cbor';
-export const SIM_PROTOCOLS: readonly SimProtocol[] = ['mqtt', 'stomp', 'cbor'];
+export type SimProtocol = 'mqtt' | 'stomp' | 'cbor' | 'http';
+export const SIM_PROTOCOLS: readonly SimProtocol[] = ['mqtt', 'stomp', 'cbor', 'http'];
+
+/** A count of nothing for each protocol. */
+export function noneByProtocol(): Record<SimProtocol, number> {
+  return { mqtt: 0, stomp: 0, cbor: 0, http: 0 };
+}
 
 /** Shares of the fleet; only their proportions count. */
 export type ProtocolMix = Readonly<Record<SimProtocol, number>>;
@@ -51,7 +58,8 @@ export interface SimOptionRow {
 export const SIM_OPTION_TABLE = [
   row('--url', 'url', 'ws://127.0.0.1:8080', 'address of the hub; with --spawn-hub, port 0 takes a free one'),
   row('--devices', 'n', '100', 'number of devices'),
-  row('--mix', 'shares', 'mqtt=60,stomp=20,cbor=20', 'protocols of the fleet, by share'),
+  row('--mix', 'shares', 'mqtt=60,stomp=20,cbor=20', 'protocols of the fleet (mqtt, stomp, cbor, http), by share'),
+  row('--protocols', 'names', null, 'instead of --mix: an equal share of each, such as cbor,http'),
   row('--interval', 'time', '10s', 'between two messages of a device'),
   row('--duration', 'time', '60s', 'how long the whole fleet sends, after the ramp; "forever" until Ctrl-C'),
   row('--seed', 'n', '1', 'decides times, values and phases; the same seed is the same fleet'),
@@ -62,6 +70,7 @@ export const SIM_OPTION_TABLE = [
   row('--kill-after', 'time', null, 'with --spawn-hub: kill -9 the hub so long after the ramp, and start it again'),
   row('--data', 'dir', null, 'with --spawn-hub: its data folder, kept; else a fresh one, removed at the end'),
   row('--hub-command', 'command', null, 'with --spawn-hub: program and arguments, split at spaces, put before "serve"'),
+  row('--cuts', 'percent', null, 'a bad link: of what passes between devices and hub, so much is cut, such as 20%'),
   row('--drain', 'time', '15s', 'how long to wait for outstanding acknowledgements at the end'),
   row('--no-verify', null, null, 'do not hold the log of the hub against the ledger'),
   row('--json', null, null, 'final report as JSON on stdout'),
@@ -84,7 +93,7 @@ export function parseSimOptions(raw: RawSimOptions): SimOptions {
   const options: SimOptions = {
     url: readUrl(text(raw, 'url', '--url'), spawnHub),
     devices: whole(text(raw, 'devices', '--devices'), '--devices', 1, MAX_DEVICES),
-    mix: readMix(text(raw, 'mix', '--mix')),
+    mix: readFleet(raw),
     intervalMs: span(text(raw, 'interval', '--interval'), '--interval', MIN_INTERVAL_MS),
     durationMs: durationText === 'forever' ? Infinity : span(durationText, '--duration', 1),
     seed: whole(text(raw, 'seed', '--seed'), '--seed', 0, 0xffff_ffff),
@@ -100,6 +109,7 @@ export function parseSimOptions(raw: RawSimOptions): SimOptions {
     killAfterMs: killAfter === undefined ? null : span(String(killAfter), '--kill-after', 0),
     dataDir: optional(raw['data']),
     hubCommand: readCommand(optional(raw['hubCommand'])),
+    cuts: readCuts(optional(raw['cuts'])),
     verify: raw['verify'] !== false,
     drainMs: span(text(raw, 'drain', '--drain'), '--drain', 0),
     json: switched(raw, 'json'),
@@ -112,6 +122,9 @@ export function parseSimOptions(raw: RawSimOptions): SimOptions {
 const MAX_DEVICES = 200_000;
 /** Below it the shared 10 ms tick would send in clumps. */
 const MIN_INTERVAL_MS = 20;
+
+/** Above it no handshake gets through any more, and nothing would be shown. */
+const MAX_CUTS = 0.5;
 
 function refuseContradictions(options: SimOptions): void {
   if (!options.spawnHub) {
@@ -126,6 +139,9 @@ function refuseContradictions(options: SimOptions): void {
   }
   if (options.killAfterMs !== null && options.killAfterMs >= options.durationMs) {
     throw new SimOptionError('--kill-after must be shorter than --duration, or the hub would never be killed');
+  }
+  if (options.cuts !== null && !options.url.startsWith('ws:')) {
+    throw new SimOptionError('--cuts needs a ws:// address: the link has no certificate of the hub');
   }
   if (options.commandsPerMinute > 0 && options.token === null && !options.spawnHub) {
     throw new SimOptionError('--commands-per-minute needs --token (or --spawn-hub): commands go through the API');
@@ -151,18 +167,33 @@ export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 }
 
+function readFleet(raw: RawSimOptions): ProtocolMix {
+  const names = optional(raw['protocols']);
+  if (names === null) return readMix(text(raw, 'mix', '--mix'));
+  if (optional(raw['mix']) !== null)
+    throw new SimOptionError('--mix and --protocols say the same thing: give one of them');
+  const mix = noneByProtocol();
+  for (const name of names.split(',').map((part) => part.trim())) {
+    if (!isProtocol(name)) {
+      throw new SimOptionError(`--protocols must be names of ${SIM_PROTOCOLS.join(', ')}, with commas, not "${names}"`);
+    }
+    mix[name] = 1;
+  }
+  return mix;
+}
+
 function readMix(value: string): ProtocolMix {
-  const mix: Record<SimProtocol, number> = { mqtt: 0, stomp: 0, cbor: 0 };
+  const mix = noneByProtocol();
   for (const part of value.split(',')) {
     const [name, share, ...rest] = part.trim().split('=');
     if (name === undefined || share === undefined || rest.length > 0 || !isProtocol(name) || !/^\d{1,6}$/.test(share)) {
       throw new SimOptionError(
-        `--mix must read like mqtt=60,stomp=20,cbor=20 with these three names and whole shares, not "${value}"`,
+        `--mix must read like mqtt=60,stomp=20,cbor=20 with names of ${SIM_PROTOCOLS.join(', ')} and whole shares, not "${value}"`,
       );
     }
     mix[name] += Number(share);
   }
-  if (mix.mqtt + mix.stomp + mix.cbor === 0) throw new SimOptionError('--mix has no share above 0');
+  if (SIM_PROTOCOLS.every((protocol) => mix[protocol] === 0)) throw new SimOptionError('--mix has no share above 0');
   return mix;
 }
 
@@ -183,6 +214,16 @@ function readRate(value: string): number {
   const rate = Number(match?.[1] ?? 0);
   if (rate < 1) throw new SimOptionError(`--ramp must be devices per second such as 200/s, not "${value}"`);
   return rate;
+}
+
+function readCuts(value: string | null): number | null {
+  if (value === null) return null;
+  const percent = /^(\d{1,3}(?:\.\d{1,3})?)%$/.exec(value);
+  const share = percent === null ? NaN : Number(percent[1]) / 100;
+  if (!(share <= MAX_CUTS)) {
+    throw new SimOptionError(`--cuts must be a share from 0% to ${MAX_CUTS * 100}% such as 20%, not "${value}"`);
+  }
+  return share;
 }
 
 function readCommand(value: string | null): readonly string[] | null {

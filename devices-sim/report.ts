@@ -1,5 +1,6 @@
 import type { CommandReport } from './commands.ts';
 import type { Latency } from './figures.ts';
+import type { LinkFigures } from './link.ts';
 import type { SimProtocol } from './options.ts';
 import type { LedgerVerdict } from './verdict.ts';
 
@@ -53,6 +54,8 @@ export interface SimReport {
   readonly outage: OutageReport | null;
   /** How connections and attempts ended before the run did, most frequent first. */
   readonly closes: Readonly<Record<string, number>>;
+  /** What the bad link did; null: there was none. */
+  readonly link: LinkFigures | null;
   readonly faults: { readonly count: number; readonly first: string | null };
   readonly ledger: Verification;
 }
@@ -97,6 +100,10 @@ export function reportText(report: SimReport): string {
     lines.push(
       `kill -9       hub back after ${span(r.outage.hubBackMs)}, fleet back after ${span(r.outage.fleetBackMs)}`,
     );
+  }
+  if (r.link !== null) {
+    const { connections, chunks, cuts } = r.link;
+    lines.push(`bad link      ${n(cuts)} of ${n(chunks)} chunks cut, of ${n(connections)} connections`);
   }
   const closes = Object.entries(r.closes);
   if (closes.length > 0) lines.push('closes', ...closes.slice(0, 8).map(([why, count]) => `  ${n(count)} × ${why}`));

@@ -13,6 +13,8 @@ import { BacklogGate, type Pressure } from './gateway/backlog-gate.ts';
 import { Connections } from './gateway/connections.ts';
 import { Flusher } from './gateway/flusher.ts';
 import { WebSocketGateway } from './gateway/gateway.ts';
+import { HttpDeviceGateway } from './gateway/http/http-devices.ts';
+import { HTTP_DEVICE_LIMITS } from './gateway/http/limits.ts';
 import type { InboundServices } from './gateway/inbound.ts';
 import { willPublisher } from './gateway/last-words.ts';
 import { createPort, listen } from './gateway/server.ts';
@@ -35,10 +37,14 @@ import type { Log } from './observe/log.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { sysReading } from './observe/sys-reading.ts';
 import { SysTopics } from './observe/sys-topics.ts';
+import { QueueBook } from './queues/book.ts';
+import { namedQueueLimits, ownQueueLimits } from './queues/limits.ts';
 import { AedesRouter } from './router/aedes.ts';
 import { RouterWithSource } from './router/with-source.ts';
+import { AwayList } from './sessions/away.ts';
 import { SessionJournal } from './sessions/journal.ts';
 import { queueLimits } from './sessions/limits.ts';
+import type { QueueSums } from './sessions/queue.ts';
 import { SessionRegistry } from './sessions/registry.ts';
 import { fromStored } from './sessions/stored-message.ts';
 import { WillBook } from './sessions/wills.ts';
@@ -120,7 +126,7 @@ async function startOn(store: SqliteStore, config: Config, log: Log): Promise<Hu
   const bootstrapToken = tokens.has('api') ? null : await bootstrap(telemetry, tokens, startedMs * 1000);
 
   const journal = new SessionJournal(telemetry);
-  journal.restore(state.lastMessageId);
+  journal.restore(state);
   const router = new RouterWithSource(new AedesRouter({ ...config, clock, journal, onError: fault }), (filter) => [
     ...presence.retained(filter),
     ...sys.retained(filter),
@@ -141,7 +147,11 @@ async function startOn(store: SqliteStore, config: Config, log: Log): Promise<Hu
     commands,
     router,
     journal,
-    anyLasting: () => sessions.anyLasting,
+    anyLasting: () => sessions.anyLasting || queues.anyDurable,
+    queues: {
+      send: (message) => queues.send(message),
+      fault: (messages) => queues.fault(messages),
+    },
     access,
     largeIntegers: config.largeIntegers,
     keep: config,
@@ -149,25 +159,43 @@ async function startOn(store: SqliteStore, config: Config, log: Log): Promise<Hu
     notRetained: () => increment(counters.messagesDropped, 'retained'),
   };
   const wills = new WillBook(clock, journal, willPublisher(inbound, log));
+  const sessionLimits = queueLimits(config);
+  const sessionSums: QueueSums = { messages: 0, bytes: 0, windowBytes: 0 };
+  const away = new AwayList(clock, Math.max(1, config.maxOfflineSessions));
+  const queueObserver = {
+    dropped: (why: 'queue' | 'expired') => increment(counters.messagesDropped, why),
+    failed(error: unknown) {
+      // The hub stops.
+      if (error instanceof StoreError && error.code === 'closed') return;
+      log.error({ err: error }, 'a queue on disk cannot be read');
+    },
+  };
   const sessions: SessionRegistry = new SessionRegistry({
     router,
     clock,
     journal,
     reader: store.read,
     wills,
-    limits: queueLimits(config),
+    limits: sessionLimits,
     expiryMs: config.sessionExpiryMs,
-    maxSessions: Math.max(1, config.maxOfflineSessions),
-    observer: {
-      dropped: (why) => increment(counters.messagesDropped, why),
-      failed(error) {
-        // The hub stops.
-        if (error instanceof StoreError && error.code === 'closed') return;
-        log.error({ err: error }, 'the queue of a session cannot be read');
-      },
-    },
+    sums: sessionSums,
+    away,
+    observer: queueObserver,
   });
   sessions.restore(state);
+  const queues = new QueueBook({
+    router,
+    clock,
+    journal,
+    reader: store.read,
+    observer: queueObserver,
+    away,
+    expiryMs: config.sessionExpiryMs,
+    limits: namedQueueLimits(config),
+    ownLimits: ownQueueLimits(sessionLimits, config.limits),
+    sessionSums,
+  });
+  queues.restore(state);
   // Connections that were open when the hub died have ended without a goodbye.
   wills.restore(state.wills, (key) => sessions.has(key));
   const wheel = new Wheel(clock, WHEEL_TICK_MS, fault);
@@ -186,13 +214,16 @@ async function startOn(store: SqliteStore, config: Config, log: Log): Promise<Hu
     journal,
     sessions,
     wills,
+    queues,
     access,
     connections: new Connections(),
     inbound,
     wheel,
     flusher: new Flusher((run) => void setImmediate(run), fault),
   };
-  const gateway = new WebSocketGateway(services, new BacklogGate(clock, pressure(telemetry, router, config)));
+  const gate = new BacklogGate(clock, pressure(telemetry, router, config));
+  const gateway = new WebSocketGateway(services, gate);
+  const httpDevices = new HttpDeviceGateway(services, gateway, gate, HTTP_DEVICE_LIMITS);
   const sys: SysTopics = new SysTopics({
     version: `muster version ${VERSION}`,
     intervalMs: config.sysIntervalMs,
@@ -215,6 +246,7 @@ async function startOn(store: SqliteStore, config: Config, log: Log): Promise<Hu
     if (why !== 'device_deleted') return;
     presence.forget(id);
     sessions.forget(id);
+    queues.durables.forgetDevice(id);
   };
 
   devices.onChange = (id) => gateway.reviewDevice(id);
@@ -259,6 +291,7 @@ async function startOn(store: SqliteStore, config: Config, log: Log): Promise<Hu
     storeWritable: () => telemetry.health.writable,
     retainedMessages: () => router.stats.retained,
     sessions: () => sessions.stats,
+    queues: () => queues.stats,
     jobsFailing: () => Object.fromEntries(jobs.list().map((job) => [job.name, job.lastRun?.ok === false ? 1 : 0])),
     certificateExpirySeconds: () => certificate?.expirySeconds() ?? {},
   };
@@ -267,7 +300,9 @@ async function startOn(store: SqliteStore, config: Config, log: Log): Promise<Hu
     commands,
     telemetry,
     gateway,
+    httpDevices,
     sessions,
+    queues,
     operators,
     tokens: tokenDesk,
     jobs,
@@ -320,6 +355,7 @@ async function startOn(store: SqliteStore, config: Config, log: Log): Promise<Hu
     commands.close();
     tokenDesk.close();
     wills.close();
+    queues.close();
     sessions.close();
     await router.close();
     await store.close();

@@ -34,6 +34,7 @@ export const REJECT_CODES = {
   series_limit: 'the device would have more series than the limit',
   unknown_device: 'the topic names a device that does not exist',
   unknown_command: 'the topic names a command that this device does not have',
+  queue_full: 'the queue has no room, or there are too many queues',
   topic_not_allowed: 'the hub keeps this topic for itself, or the client may not use it',
 } as const;
 

@@ -77,6 +77,8 @@ export interface Subscription {
   readonly retainHandling?: 0 | 1 | 2;
   /** Subscription identifier, 1 to 268,435,455. */
   readonly identifier?: number;
+  /** Each message waits for the client's own word, one that was published at QoS 0 too: a delivery has at least QoS 1 (STOMP, `ack` other than `auto`). Not for sessions that last. */
+  readonly acknowledges?: boolean;
 }
 
 /** A command as a session is asked to send it. Its life is in `hub/fleet`; the table there is its only queue. */

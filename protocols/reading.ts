@@ -7,6 +7,8 @@ export interface Reading {
   /** Integer microseconds since 1970-01-01T00:00Z, or null: the device gave no time and the hub gives its own. */
   readonly timeUs: number | null;
   readonly value: Value;
+  /** What it is measured in, as the device wrote it (SenML's `u`); absent where the format has no units or the device gave none. */
+  readonly unit?: string;
 }
 
 /** Place of a message in a device's numbered queue: exactly-once storage. `stream` is the device's random name for the queue, `seq` counts from 1. */

@@ -8,7 +8,7 @@ import type { Reading, StreamPosition } from './reading.ts';
 import type { SessionState } from './session-state.ts';
 
 /** How a device's policy and the statistics call a language, whatever its versions are named on the wire. */
-export type ProtocolFamily = 'mqtt' | 'stomp' | 'cbor' | 'echo';
+export type ProtocolFamily = 'mqtt' | 'stomp' | 'cbor' | 'http' | 'echo';
 
 /** One language, as `registry.ts` offers it. */
 export interface Subprotocol {
@@ -118,7 +118,12 @@ export type Grant =
       /** It replaced one with the same id. */
       readonly existed: boolean;
     }
-  | { readonly ok: false; readonly reason: 'not_authorized' | 'limit' };
+  | {
+      readonly ok: false;
+      readonly reason: 'not_authorized' | 'limit';
+      /** Of `limit`: the option that it would pass. */
+      readonly limit?: string;
+    };
 
 /** A subscription to a queue. */
 export interface Consumer {
@@ -196,6 +201,8 @@ export interface SessionHost {
   readonly inboundWindow: number;
   /** Commands that wait may be offered again by `deliver`. */
   readyForCommands(): void;
+  /** What was delivered and of which nothing was heard was perhaps lost: all of it is offered again by `deliver`, with what waits, in order. */
+  takeBackCommands(): void;
 
   /** A whole control packet (MQTT) or any byte of the protocol (STOMP) came: resets the deadline of `liveness`. */
   heard(): void;
@@ -226,8 +233,8 @@ export interface SessionHost {
   /** The topic (`$reply/…`) under which others reach this connection's temporary queue of that name. The same name gives the same topic. */
   temporaryQueue?(name: string): string;
   /**
-   * Throws the ProtocolError that `publish` on this topic would throw. Asked for each message of a transaction when it comes, so that no COMMIT
-   * stops half-way. Absent: not asked.
+   * Throws the ProtocolError that `publish` of one of these would throw, one after the other. Asked for each message of a transaction when it comes,
+   * and for all of them before the first is published, so that no COMMIT stops half-way. Absent: not asked.
    */
-  checkPublish?(topic: string): void;
+  checkPublish?(requests: readonly PublishRequest[]): void;
 }

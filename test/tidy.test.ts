@@ -28,7 +28,14 @@ const BROWSER_PACKAGES = [
 const BUILD_FILES = ['dashboard/vite.config.ts', 'dashboard/build.ts'];
 
 /** Packages of `protocols/`; from Node only what touches no socket, file, timer or clock. */
-const PROTOCOL_PACKAGES = ['cbor-x', 'node:buffer', 'node:util', 'node:string_decoder'];
+const PROTOCOL_PACKAGES = [
+  'cbor-x',
+  '@msgpack/msgpack',
+  'protobufjs',
+  'node:buffer',
+  'node:util',
+  'node:string_decoder',
+];
 
 /** Where a package may be imported from within `hub/`. */
 const AT_HOME: Readonly<Record<string, string>> = {

@@ -1,5 +1,3 @@
-import type { Random } from '../random.ts';
-
 /** Bounds of the waiting time before a device connects again. */
 export interface ReconnectRule {
   /** Upper bound of the first wait. */
@@ -21,10 +19,10 @@ export const RECONNECT_RULE: ReconnectRule = {
  */
 export class Reconnect {
   readonly #rule: ReconnectRule;
-  readonly #random: Random;
+  readonly #random: { next(): number };
   #attempt = 0;
 
-  constructor(rule: ReconnectRule, random: Random) {
+  constructor(rule: ReconnectRule, random: { next(): number }) {
     this.#rule = rule;
     this.#random = random;
   }

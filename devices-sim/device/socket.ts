@@ -1,6 +1,4 @@
-import type { IncomingMessage } from 'node:http';
-import { WebSocket, type RawData } from 'ws';
-import { CLOSE_REASONS } from '#protocols/close-reasons.js';
+import { CLOSE_REASONS, type CloseReason } from '#protocols/close-reasons.js';
 
 /** How a connection, or an attempt at one, ended. */
 export interface SocketEnd {
@@ -14,7 +12,7 @@ export interface SocketEnd {
 
 export interface SocketEvents {
   opened(): void;
-  message(data: Buffer, isText: boolean): void;
+  message(data: Uint8Array, isText: boolean): void;
   /** A ping or pong came. */
   alive(): void;
   /** Once, and last. */
@@ -30,77 +28,41 @@ export interface DeviceSocket {
   terminate(): void;
 }
 
-export interface SocketOptions {
-  readonly url: string;
-  readonly subprotocol: string;
-  /** Source address; null: the system chooses. */
-  readonly localAddress: string | null;
-}
+/** Begins to open a socket. Events come later, never before it returns. */
+export type OpenSocket = (events: SocketEvents) => DeviceSocket;
 
-const HANDSHAKE_TIMEOUT_MS = 15_000;
-const MAX_PAYLOAD_BYTES = 1024 * 1024;
+/** Names in `Sec-WebSocket-Protocol`. */
+export const SUBPROTOCOLS = { mqtt: 'mqtt', stomp: 'v12.stomp', cbor: 'v1.cbor.muster' } as const;
 
 /** Close codes with which the hub says: do not come back. A code shared by reasons of both kinds is none of them. */
 const FINAL_CODES: ReadonlySet<number> = finalCodes();
 
-/** Opens a raw WebSocket that offers one subprotocol. */
-export function openSocket(options: SocketOptions, events: SocketEvents): DeviceSocket {
-  const socket = new WebSocket(options.url, [options.subprotocol], {
-    perMessageDeflate: false,
-    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-    maxPayload: MAX_PAYLOAD_BYTES,
-    followRedirects: false,
-    ...(options.localAddress === null ? {} : { localAddress: options.localAddress }),
-  });
-  let failure: SocketEnd | null = null;
-  socket.on('open', () => events.opened());
-  socket.on('message', (data: RawData, isBinary: boolean) => events.message(toBuffer(data), !isBinary));
-  socket.on('ping', () => events.alive());
-  socket.on('pong', () => events.alive());
-  socket.on('unexpected-response', (_request, response) => {
-    failure = refusal(response);
-    response.resume();
-    socket.terminate();
-  });
-  socket.on('error', (error) => {
-    failure ??= { why: error.message, reconnect: true, retryAfterMs: 0 };
-  });
-  socket.on('close', (code, reason) => {
-    const text = reason.toString('utf8');
-    events.closed(
-      failure ?? {
-        why: text === '' ? `close ${code}` : `close ${code} (${text})`,
-        reconnect: !FINAL_CODES.has(code),
-        retryAfterMs: 0,
-      },
-    );
-  });
+/** The end of a WebSocket that was closed with this code and reason; the hub's reasons begin with their name: `taken_over: …`. */
+export function closeEnd(code: number, reason: string): SocketEnd {
   return {
-    send(unit) {
-      if (socket.readyState !== WebSocket.OPEN) return false;
-      socket.send(unit);
-      return true;
-    },
-    close: () => socket.close(1000),
-    terminate: () => socket.terminate(),
+    why: reason === '' ? `close ${code}` : `close ${code} (${reason})`,
+    reconnect: reconnectBy(/^[a-z_]+(?=:)/.exec(reason)?.[0] ?? '') ?? !FINAL_CODES.has(code),
+    retryAfterMs: 0,
   };
 }
 
-/** A handshake that the hub answered with HTTP: 429 and 5xx pass, other refusals do not. */
-function refusal(response: IncomingMessage): SocketEnd {
-  const status = response.statusCode ?? 0;
-  const retryAfterS = Number(response.headers['retry-after'] ?? 0);
+/** Whether a device comes back after a reason of the hub's; null: the name is none. */
+export function reconnectBy(reason: string): boolean | null {
+  return Object.hasOwn(CLOSE_REASONS, reason) ? CLOSE_REASONS[reason as CloseReason].reconnect : null;
+}
+
+/** The hub answered with an HTTP status that ends the attempt: time-outs, "too early", "too many", 5xx and what a proxy says pass, other 4xx do not. */
+export function refusalEnd(status: number, retryAfter: string | undefined, text = ''): SocketEnd {
+  const retryAfterS = Number(retryAfter ?? 0);
+  const passes = status < 400 || status >= 500 || PASSING.has(status);
   return {
-    why: `HTTP ${status}`,
-    reconnect: status === 429 || status >= 500,
+    why: text === '' ? `HTTP ${status}` : `HTTP ${status} (${text})`,
+    reconnect: passes,
     retryAfterMs: retryAfterS > 0 && retryAfterS <= 3600 ? retryAfterS * 1000 : 0,
   };
 }
 
-function toBuffer(data: RawData): Buffer {
-  if (Buffer.isBuffer(data)) return data;
-  return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
-}
+const PASSING: ReadonlySet<number> = new Set([404, 407, 408, 421, 425, 429]);
 
 function finalCodes(): Set<number> {
   const rows = Object.values(CLOSE_REASONS);

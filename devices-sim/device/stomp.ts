@@ -2,16 +2,16 @@ import { StompDecoder } from '#protocols/stomp/decoder.js';
 import { STOMP_1_2 } from '#protocols/stomp/dialect.js';
 import { encodeFrame, type Header } from '#protocols/stomp/encoder.js';
 import { SERVER_COMMANDS, type StompFrame } from '#protocols/stomp/frame.js';
-import type { WorldMessage } from '../world.ts';
+import { isEvent, telemetryJson, type Message } from './message.ts';
 import {
   BEAT_INTERVAL_MS,
   IN_FLIGHT_WINDOW,
   readCommandTopic,
   readParams,
   RESULT_NAME,
-  telemetryJson,
   WireError,
   type DeviceWire,
+  type Receipt,
   type WireEvents,
   type WireIdentity,
   type WireLink,
@@ -25,19 +25,21 @@ const LIMITS = { maxHeaders: 64, maxHeaderBytes: 8 * 1024, maxFrameBytes: 256 * 
 const MESSAGE_RECEIPT = 'm';
 const RESULT_RECEIPT = 'r';
 
-/** STOMP 1.2: SEND with receipt, commands by a `client-individual` subscription. */
+/** STOMP 1.2: SEND with receipt, numbered where there is a stream; commands by a `client-individual` subscription. */
 export class StompWire implements DeviceWire {
   readonly window = IN_FLIGHT_WINDOW;
-  readonly acknowledgesResults = true;
+  readonly opensGaps = false;
   readonly #identity: WireIdentity;
+  readonly #stream: string | null;
   readonly #link: WireLink;
   readonly #events: WireEvents;
   readonly #decoder = new StompDecoder({ commands: SERVER_COMMANDS, dialect: STOMP_1_2, ...LIMITS });
   readonly #receipts = new Set<string>();
   #connected = false;
 
-  constructor(identity: WireIdentity, link: WireLink, events: WireEvents) {
+  constructor(identity: WireIdentity, stream: string | null, link: WireLink, events: WireEvents) {
     this.#identity = identity;
+    this.#stream = stream;
     this.#link = link;
     this.#events = events;
   }
@@ -58,7 +60,8 @@ export class StompWire implements DeviceWire {
     ]);
   }
 
-  receive(data: Buffer, _isText: boolean): void {
+  receive(bytes: Uint8Array, _isText: boolean): void {
+    const data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     let from = 0;
     while (from < data.length) {
       const frame = this.#decoder.read(data, from);
@@ -67,13 +70,32 @@ export class StompWire implements DeviceWire {
     }
   }
 
-  send(seq: number, message: WorldMessage, _resent: boolean): void {
-    this.#sendJson('/devices/me/telemetry', `${MESSAGE_RECEIPT}${seq}`, telemetryJson(message));
+  send(seq: number, message: Message, _resent: boolean): boolean {
+    const receipt = `${MESSAGE_RECEIPT}${seq}`;
+    const headers: Header[] =
+      this.#stream === null
+        ? []
+        : [
+            ['stream', this.#stream],
+            ['seq', String(seq)],
+          ];
+    if (isEvent(message)) {
+      const destination = `/devices/me/events/${message.event}`;
+      this.#sendJson(destination, receipt, JSON.stringify(message.value ?? null), headers);
+    } else {
+      this.#sendJson('/devices/me/telemetry', receipt, telemetryJson(message), headers);
+    }
+    return true;
   }
 
-  result({ commandId, status, value }: WireResult): void {
+  received(receipt: Receipt): void {
+    this.#send('ACK', [['id', String(receipt)]]);
+  }
+
+  result({ commandId, status, value }: WireResult): boolean {
     const destination = `/devices/me/commands/${commandId}/result`;
-    this.#sendJson(destination, `${RESULT_RECEIPT}${commandId}`, JSON.stringify({ status, value }));
+    this.#sendJson(destination, `${RESULT_RECEIPT}${commandId}`, JSON.stringify({ status, value: value ?? null }), []);
+    return true;
   }
 
   beat(): void {
@@ -84,12 +106,13 @@ export class StompWire implements DeviceWire {
     if (this.#connected) this.#send('DISCONNECT', []);
   }
 
-  #sendJson(destination: string, receipt: string, json: string): void {
+  #sendJson(destination: string, receipt: string, json: string, more: readonly Header[]): void {
     this.#receipts.add(receipt);
     const headers: Header[] = [
       ['destination', destination],
       ['content-type', 'application/json'],
       ['receipt', receipt],
+      ...more,
     ];
     this.#send('SEND', headers, Buffer.from(json));
   }
@@ -100,7 +123,7 @@ export class StompWire implements DeviceWire {
 
   #handle(frame: StompFrame): void {
     if (frame.command === 'ERROR') {
-      this.#events.goodbye(`STOMP ERROR: ${frame.headers.get('message') ?? ''}`);
+      this.#error(frame);
     } else if (frame.command === 'CONNECTED') {
       this.#takenIn();
     } else if (!this.#connected) {
@@ -112,6 +135,19 @@ export class StompWire implements DeviceWire {
     }
   }
 
+  #error({ headers }: StompFrame): void {
+    const text = `STOMP ERROR: ${headers.get('message') ?? ''}`;
+    const expected = Number(headers.get('muster-expected'));
+    const receipt = headers.get('receipt-id') ?? '';
+    if (expected >= 1) this.#events.gap(expected);
+    // This protocol does not tell before how much the hub takes.
+    else if (headers.get('message') === 'too_large' && this.#receipts.has(receipt)) {
+      const of = receipt.slice(1);
+      this.#events.tooLarge(receipt.startsWith(RESULT_RECEIPT) ? of : Number(of), text);
+    }
+    this.#events.goodbye(text);
+  }
+
   #takenIn(): void {
     if (this.#connected) throw new WireError('a second CONNECTED');
     this.#connected = true;
@@ -120,7 +156,7 @@ export class StompWire implements DeviceWire {
       ['destination', '/devices/me/commands/#'],
       ['ack', 'client-individual'],
     ]);
-    this.#events.ready(null);
+    this.#events.ready(null, null);
   }
 
   #receipt(frame: StompFrame): void {
@@ -128,19 +164,31 @@ export class StompWire implements DeviceWire {
     if (!this.#receipts.delete(receipt)) throw new WireError(`a RECEIPT ${receipt} that was not asked for`);
     const of = receipt.slice(1);
     const rejected = frame.headers.get('muster-status') === 'rejected';
-    if (receipt.startsWith(RESULT_RECEIPT)) this.#events.resultAcknowledged(of, !rejected);
-    else if (rejected) this.#events.refused(Number(of), 'RECEIPT with muster-status: rejected');
+    if (receipt.startsWith(RESULT_RECEIPT)) {
+      const known = !rejected || frame.headers.get('muster-reason') === 'unknown_command';
+      if (known) this.#events.resultAcknowledged(of, !rejected);
+      else this.#events.resultRefused(of, `RECEIPT with muster-status: rejected${reasonOf(frame)}`);
+    } else if (rejected) this.#events.refused(Number(of), `RECEIPT with muster-status: rejected${reasonOf(frame)}`);
     else this.#events.acknowledged(Number(of));
   }
 
   #message(frame: StompFrame): void {
     const ack = frame.headers.get('ack');
     if (ack === undefined) throw new WireError('a MESSAGE without ack header for a client-individual subscription');
-    this.#send('ACK', [['id', ack]]);
     const destination = frame.headers.get('destination') ?? '';
     const named = readCommandTopic(destination.replace(/^\//, ''));
     if (named === null) throw new WireError(`a MESSAGE of ${destination}, which was not subscribed`);
-    if (named.name === RESULT_NAME) return;
-    this.#events.command({ ...named, params: readParams(frame.body) });
+    if (named.name === RESULT_NAME) this.received(ack);
+    else this.#events.command({ ...named, params: readParams(frame.body), ...deadlineOf(frame) }, ack);
   }
+}
+
+function reasonOf(frame: StompFrame): string {
+  const reason = frame.headers.get('muster-reason');
+  return reason === undefined ? '' : ` (${reason})`;
+}
+
+function deadlineOf(frame: StompFrame): { readonly deadlineMs?: number } {
+  const deadline = frame.headers.get('deadline') ?? '';
+  return /^\d{1,15}$/.test(deadline) ? { deadlineMs: Number(deadline) } : {};
 }

@@ -209,6 +209,13 @@ export const OPTIONS = {
     'a dead application may have a library that answers pings; an hour spares devices that report seldom',
   ),
 
+  httpGraceMs: duration(
+    30 * SECOND,
+    SECOND,
+    'how long a device that polls over HTTP counts as connected after its last poll',
+    'a device that acts on a command and asks again stays online; one that has gone is offline soon',
+  ),
+
   // Backpressure.
   pauseLimitMs: duration(
     MINUTE,
@@ -220,7 +227,7 @@ export const OPTIONS = {
     'messages',
     0,
     [0, 1_000_000],
-    'messages a second of one connection, above which it is read more slowly; 0: no limit',
+    'messages a second of one connection, above which it is read more slowly, and of one device over HTTP, above which it gets 429; 0: no limit',
     "off: nothing is lost or refused by a limit, but what a device may send is the fleet owner's to say",
   ),
   outboxHighWaterBytes: bytes(
@@ -377,6 +384,34 @@ export const OPTIONS = {
     'refuse_newest',
     "what is dropped when a session's queue is full: refuse_newest or drop_oldest",
     'what a client finds after a long time is then in order and without holes, up to a point',
+  ),
+  maxQueues: count(
+    'queues',
+    1000,
+    [1, 100_000],
+    'most queues (STOMP /queue/…) at once; one that is empty and has no consumer is gone',
+    'each costs memory; who needs more wants topics',
+  ),
+  maxQueueMessages: count(
+    'messages',
+    100_000,
+    [1, 10_000_000],
+    'most messages in one queue; a full one refuses what comes',
+    'an hour of a busy producer whose consumers are away',
+  ),
+  maxQueueBytes: bytes(64 * MIB, 1024, 'most bytes of messages in one queue', 'the same, for large messages'),
+  maxQueueBytesInAll: bytes(
+    GIB,
+    1024,
+    'most bytes of messages in all queues together; they are on disk',
+    'sixteen full queues',
+  ),
+  maxDeliveries: count(
+    'deliveries',
+    10,
+    [1, 1000],
+    'how often consumers may refuse a message of a queue (NACK) before it goes to the dead letters',
+    'enough for a consumer that is in trouble for a moment',
   ),
   maxRetainedMessages: count(
     'messages',

@@ -1,4 +1,5 @@
 import type { Principal } from '#protocols/principal.js';
+import { REPLY_ROOT } from '#protocols/queues.js';
 import { matchesFilter, topicMeaning } from '#protocols/topics.js';
 import { covers, type TopicRules } from './scopes.ts';
 
@@ -33,6 +34,8 @@ export class TopicAccess {
 
   /** `rules`: of an application's token; null: none. They take away, and never give. */
   publish(principal: Principal, topic: string, rules: TopicRules | null): Verdict {
+    // Its name cannot be guessed: whoever knows it was asked for an answer.
+    if (topic.startsWith(REPLY_ROOT)) return allowed('an answer may be sent by whoever was given its address');
     const meaning = topicMeaning(topic);
     if (meaning.kind === 'reserved') return refused('the hub keeps this topic for itself');
     if (rules !== null) {

@@ -1,7 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import type { Command, CommandProgress } from '#protocols/message.js';
 import type { Clock } from '#hub/clock.js';
-import type { CommandEvent, CommandRow, CommandState, StartState, StoreReader } from '#hub/store/port.js';
+import {
+  StoreError,
+  type CommandEvent,
+  type CommandRow,
+  type CommandState,
+  type StartState,
+  type StoreReader,
+} from '#hub/store/port.js';
 import type { Telemetry } from '#hub/telemetry/port.js';
 import { Deadlines } from './deadlines.ts';
 import { mustBeWritable, writeNow, type DeviceBook } from './devices.ts';
@@ -31,6 +38,8 @@ interface Live {
   row: CommandRow;
   readonly command: Command;
   sink: CommandSink | null;
+  /** That it was received, being written or on disk; null: it was not, or before this start. */
+  receiving: Promise<void> | null;
 }
 
 /**
@@ -143,6 +152,13 @@ export class CommandDesk implements Commands {
     if (this.#sinks.get(device) === sink) this.#sinks.delete(device);
   }
 
+  /** Nothing was heard of what this connection was handed: `offer` hands it over again, unless it was received. */
+  takeBack(device: string, sink: CommandSink): void {
+    for (const live of this.#ofDevice.get(device)?.values() ?? []) {
+      if (live.sink === sink) live.sink = null;
+    }
+  }
+
   /** Hands the device's connection what it has not been handed yet, in the order of creation. */
   offer(device: string): void {
     const sink = this.#sinks.get(device);
@@ -176,8 +192,10 @@ export class CommandDesk implements Commands {
     if (live.row.state === 'queued' || live.row.state === 'sent') {
       const receivedUs = this.#nowUs();
       this.#deadlines.add(live.row.responseTimeoutMs, id);
-      await this.#advance(live, { state: 'received', receivedUs }, null);
+      live.receiving = this.#advance(live, { state: 'received', receivedUs }, null);
     }
+    // A repeat is no sooner on disk than the first.
+    await live.receiving;
     return 'stored';
   }
 
@@ -244,7 +262,7 @@ export class CommandDesk implements Commands {
       deadlineMs,
       attempts,
     };
-    const live: Live = { row, command, sink: null };
+    const live: Live = { row, command, sink: null, receiving: null };
     this.#live.set(id, live);
     const ofDevice = this.#ofDevice.get(device) ?? new Map<string, Live>();
     this.#ofDevice.set(device, ofDevice.set(id, live));
@@ -289,10 +307,14 @@ export class CommandDesk implements Commands {
     if (found?.command.device !== device) return 'unknown';
     if (progress.kind === 'received') return 'stored';
     const row = found.command;
+    const result = JSON.stringify(progress.value ?? null);
     const endedWithout = row.state === 'expired' || row.state === 'timed_out' || row.state === 'cancelled';
     if (endedWithout && row.lateStatus === null) {
-      const lateResult = JSON.stringify(progress.value ?? null);
-      await this.#write({ ...row, lateStatus: progress.status, lateResult }, `late result: ${progress.status}`);
+      const late = { ...row, lateStatus: progress.status, lateResult: result };
+      await this.#write(late, `late result: ${progress.status}`);
+    } else if (row.state === 'queued' || row.state === 'sent' || row.state === 'received') {
+      // Its end could not be written when it came.
+      await this.#write({ ...row, state: progress.status, result, finishedUs: this.#nowUs() }, null);
     }
     return 'stored';
   }
@@ -309,6 +331,10 @@ export class CommandDesk implements Commands {
     const event: CommandEvent = { state: row.state, timeUs: this.#nowUs(), detail };
     const result = await this.#telemetry.write({ op: 'command.update', command: row, event });
     if (result.ok) this.onChange(row);
+    // A command that is not found went with its device.
+    else if (result.code === 'failed') {
+      throw new StoreError('internal', `the state of the command could not be written: ${result.message}`);
+    }
   }
 
   #unlist(live: Live, row: CommandRow): void {

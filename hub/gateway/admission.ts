@@ -17,10 +17,10 @@ export class Admission {
     this.#limits = limits;
   }
 
-  /** Null: there is room. Nothing is counted yet. */
-  check(address: string): AdmissionRefusal | null {
+  /** Null: there is room. Nothing is counted yet. `identified`: who comes has said who it is already. */
+  check(address: string, identified = false): AdmissionRefusal | null {
     if (this.#total >= this.#limits.maxConnections) return 'too_many_connections';
-    if (this.#unidentified >= this.#limits.maxUnidentified) return 'too_many_unidentified';
+    if (!identified && this.#unidentified >= this.#limits.maxUnidentified) return 'too_many_unidentified';
     if ((this.#byAddress.get(address) ?? 0) >= this.#limits.maxConnectionsPerAddress) return 'too_many_from_address';
     return null;
   }

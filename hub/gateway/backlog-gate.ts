@@ -27,12 +27,14 @@ export class BacklogGate {
     this.#pressure = pressure;
   }
 
-  /** Called after each message: cheap while nothing is wrong. */
-  check(connection: Pausable): void {
-    if (!this.#pressure.high || this.#held.has(connection)) return;
+  /** Called after each message: cheap while nothing is wrong. Tells whether the connection is held now. */
+  check(connection: Pausable): boolean {
+    if (this.#held.has(connection)) return true;
+    if (!this.#pressure.high) return false;
     this.#held.add(connection);
     connection.pause('backlog');
     if (!this.#looking) this.#lookLater();
+    return true;
   }
 
   forget(connection: Pausable): void {

@@ -118,12 +118,7 @@ export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink 
   /** Hot path. */
   received(data: Buffer, isText: boolean): void {
     if (!this.open) return;
-    this.#messagesIn++;
-    const { counters } = this.#services;
-    const { family } = this.subprotocol;
-    counters.messagesReceived[family] = (counters.messagesReceived[family] ?? 0) + 1;
-    counters.bytesReceived += data.length;
-    this.#lastByteMs = this.#services.clock.now();
+    this.count(data.length);
     try {
       this.session.receive(data, isText);
     } catch (error) {
@@ -131,6 +126,16 @@ export class Connection implements Link, LivenessOwner, OutboxOwner, OutboxSink 
     }
     // A client that sends and does not read what it is answered waits until it does.
     if (this.#outbox.congested) this.pause('outbox');
+  }
+
+  /** Hot path. A message of so many bytes has come. */
+  count(bytes: number): void {
+    this.#messagesIn++;
+    const { counters, clock } = this.#services;
+    const { family } = this.subprotocol;
+    counters.messagesReceived[family] = (counters.messagesReceived[family] ?? 0) + 1;
+    counters.bytesReceived += bytes;
+    this.#lastByteMs = clock.now();
   }
 
   /** Runs a piece of the session: what it throws ends this connection and nothing else. */

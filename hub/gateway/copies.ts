@@ -41,6 +41,10 @@ export class Copies {
       return;
     }
     const copies = messages();
+    if (copies.length === 0) {
+      write(undefined);
+      return;
+    }
     const last = copies.length - 1;
     for (const [i, copy] of copies.entries()) {
       this.#services.router.publish(
@@ -60,20 +64,35 @@ export class Copies {
   }
 }
 
-/** Subscribers of telemetry read JSON, whatever the device spoke: one message for each time. */
+/**
+ * Subscribers of telemetry read JSON, whatever the device spoke: one message for each time, and a further one for a metric that has another value
+ * at that time. A metric called `ts` is left out, since that is the time there.
+ */
 export function asMessages(topic: string, readings: readonly Reading[], origin: string): readonly RoutedMessage[] {
+  const bodies: Record<string, unknown>[] = [];
   const byTime = new Map<number | null, Record<string, unknown>>();
   for (const { metric, timeUs, value } of readings) {
+    if (metric === 'ts') continue;
     let body = byTime.get(timeUs);
-    if (body === undefined) {
+    if (body === undefined || metric in body) {
       // Without a prototype: a metric may be called `__proto__`.
       body = Object.create(null) as Record<string, unknown>;
       if (timeUs !== null) body.ts = timeUs / 1000;
       byTime.set(timeUs, body);
+      bodies.push(body);
     }
     body[metric] = value;
   }
-  return [...byTime.values()].map((body) => jsonMessage(topic, body, origin));
+  return bodies.map((body) => jsonMessage(topic, body, origin));
+}
+
+/** The same of a message that came in another format: what its publisher said besides the payload stays. */
+export function asJson(message: RoutedMessage, readings: readonly Reading[]): readonly RoutedMessage[] {
+  return asMessages(message.topic, readings, message.origin ?? '').map((one) => {
+    const { qos, headers, properties } = message;
+    const copy = { ...one, qos, headers };
+    return properties === undefined ? copy : { ...copy, properties: { ...properties, payloadIsText: true } };
+  });
 }
 
 /** What the hub says for a protocol without topics. */

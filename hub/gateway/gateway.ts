@@ -38,7 +38,7 @@ interface Attached {
 }
 
 /** Who comes, once the handshake was found sound. */
-interface Admitted {
+export interface Admitted {
   readonly address: string;
   readonly path: string;
   readonly name: string;
@@ -146,6 +146,29 @@ export class WebSocketGateway implements Gateway {
     (socket as Socket & Attached)[CONNECTION] = connection;
     socket.on('data', onData);
     socket.on('close', this.#onStreamClose);
+  }
+
+  /**
+   * A connection without a socket of its own: that of a device which polls, and has shown who it is. For whom `room` has room.
+   * `goneFrom` is to be called when the transport has ended.
+   */
+  beginWithoutSocket(transport: Transport, admitted: Admitted): Connection {
+    return this.#begin(transport, admitted);
+  }
+
+  /** The transport of such a connection has ended. */
+  goneFrom(connection: Connection): void {
+    this.#gone(connection, null);
+  }
+
+  /** Why no further connection of this address is taken now, of a client that has said who it is; null: it is taken. */
+  room(address: string): RefusalCode | null {
+    return this.#accepting ? this.#admission.check(address, true) : 'shutting_down';
+  }
+
+  /** A request that was refused: counted and listed like a refused handshake. */
+  refuseRequest(handshake: Handshake, code: RefusalCode, detail: string): void {
+    this.#noteRefusal(handshake, code, detail);
   }
 
   /** A stream that was not let in: counted and listed like a refused handshake. */

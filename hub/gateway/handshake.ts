@@ -22,11 +22,12 @@ export interface Handshake {
 /** What stands before the path when a request names the whole address, as through a proxy (RFC 6455, 4.2.1). */
 const ABSOLUTE = /^https?:\/\/[^/?]*/i;
 
-export function readHandshake(request: IncomingMessage, proxies: TrustedProxies): Handshake {
+/** `inQuery`: whether a token may stand in the query, for clients that cannot set a header (browsers). */
+export function readHandshake(request: IncomingMessage, proxies: TrustedProxies, inQuery = true): Handshake {
   const url = (request.url ?? '').replace(ABSOLUTE, '');
   const cut = url.indexOf('?');
   const path = cut < 0 ? url : url.slice(0, cut);
-  const queried = cut < 0 ? [] : new URLSearchParams(url.slice(cut + 1)).getAll('access_token');
+  const queried = cut < 0 || !inQuery ? [] : new URLSearchParams(url.slice(cut + 1)).getAll('access_token');
   const tokens = queried.filter((text) => text !== '');
   const authorization = request.headers.authorization;
   const token = authorization === undefined ? null : tokenOf(authorization);

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { CloseReason } from '#protocols/close-reasons.js';
 import { REJECT_CODES, type RejectCode } from '#protocols/errors.js';
 import type { ProtocolLimits } from '#protocols/limits.js';
@@ -6,45 +5,43 @@ import type { Command, CommandProgress, Delivery, Subscription } from '#protocol
 import type { Pending } from '#protocols/outcome.js';
 import type { Principal } from '#protocols/principal.js';
 import type { Reading, StreamPosition } from '#protocols/reading.js';
-import type { Grant, Identification, Identified, PublishRequest, SessionHost, Will } from '#protocols/subprotocol.js';
-import { levelCount, resolveMe } from '#protocols/topics.js';
+import { isQueueTopic } from '#protocols/queues.js';
+import type {
+  Consumer,
+  Grant,
+  Identification,
+  Identified,
+  PublishRequest,
+  SessionHost,
+} from '#protocols/subprotocol.js';
+import { levelCount } from '#protocols/topics.js';
 import type { CommandSink } from '#hub/fleet/commands.js';
-import type { TopicRules } from '#hub/fleet/scopes.js';
-import { sessionKey } from '#hub/sessions/key.js';
-import type { Holder, Session } from '#hub/sessions/session.js';
+import { Handed } from '#hub/queues/consumer.js';
+import type { Session } from '#hub/sessions/session.js';
 import type { Connection } from './connection.ts';
+import { Consumption } from './consumption.ts';
+import { Entrance, whyBarred, type Identity, type Newcomer } from './entrance.ts';
 import { Inbound } from './inbound.ts';
 import type { Services } from './services.ts';
 
-/** Who a connection turned out to be. */
-export interface Identity {
-  readonly principal: Principal;
-  readonly clientId: string;
-  /** Of the session registry, and of takeovers between an application's connections. */
-  readonly key: string;
-  readonly epoch: number;
-  /** Of an application's token; null: none. */
-  readonly rules: TopicRules | null;
-}
-
 /** What one connection's session asks of the hub. See `SessionHost`. */
-export class HubSession implements SessionHost, CommandSink, Holder {
+export class HubSession implements SessionHost, CommandSink, Newcomer {
   readonly #connection: Connection;
   readonly #services: Services;
   readonly #handshakePrincipal: Principal | null;
   /** Of the tokens that were shown: in the handshake, then in the protocol. */
-  #keyIds: readonly string[];
+  keyIds: readonly string[];
   #asked = false;
   #identity: Identity | null = null;
   /** Made by the first message: most connections of a large fleet are idle. */
   #inbound: Inbound | null = null;
+  /** Made by the first queue that it consumes. */
+  #consumption: Consumption | null = null;
   #refusesSingly = false;
   #kept: Session | null = null;
   #attached = false;
   /** What its session's queue had dropped before this connection. */
   #droppedBefore = 0;
-  /** Something that was written has to be on disk before the client is told who it is. */
-  #mustWait = false;
 
   constructor(
     connection: Connection,
@@ -55,7 +52,7 @@ export class HubSession implements SessionHost, CommandSink, Holder {
     this.#connection = connection;
     this.#services = services;
     this.#handshakePrincipal = handshakePrincipal;
-    this.#keyIds = handshakeKeyIds;
+    this.keyIds = handshakeKeyIds;
   }
 
   get limits(): ProtocolLimits {
@@ -74,7 +71,8 @@ export class HubSession implements SessionHost, CommandSink, Holder {
     if (this.#asked) throw new Error('a session identifies itself once');
     this.#asked = true;
     this.#connection.pause('identify');
-    this.#resolve(request)
+    new Entrance(this.#connection, this.#services, this.#handshakePrincipal, this)
+      .resolve(request)
       .catch((error: unknown): Identified => {
         this.#services.log.warn({ connection: this.#connection.id, err: error }, 'identification failed');
         return { ok: false, reason: 'store_unavailable' };
@@ -85,6 +83,14 @@ export class HubSession implements SessionHost, CommandSink, Holder {
         this.#connection.resume('identify');
       })
       .catch((error: unknown) => this.#connection.fault(error));
+  }
+
+  /** From its entrance. */
+  entered(identity: Identity, session: Session, refusesSingly: boolean): void {
+    this.#kept = session;
+    this.#droppedBefore = session.queue.dropped;
+    this.#identity = identity;
+    this.#refusesSingly = refusesSingly;
   }
 
   ready(): void {
@@ -164,10 +170,43 @@ export class HubSession implements SessionHost, CommandSink, Holder {
 
   readyForMessages(): void {
     this.#session.queue.pump();
+    this.#consumption?.ready();
   }
 
-  acknowledged(delivery: Delivery): void {
-    this.#session.queue.acknowledged(delivery);
+  acknowledged(delivery: Delivery, pending?: Pending): void {
+    if (!(delivery instanceof Handed)) {
+      this.#session.queue.acknowledged(delivery);
+      return;
+    }
+    delivery.queue.acknowledged(delivery, pending);
+    // With `auto` the client has sent nothing that could wait.
+    if (delivery.qos > 0) this.#connection.wrote();
+  }
+
+  returned(delivery: Delivery, refused: boolean, pending?: Pending): void {
+    if (!(delivery instanceof Handed)) return;
+    delivery.queue.returned(delivery, refused, pending);
+    // A message may be refused again and again, and each time is written.
+    if (refused) this.#connection.wrote();
+  }
+
+  consume(consumer: Consumer, done: (grant: Grant) => void): void {
+    const grant = this.#consuming().consume(consumer);
+    if (consumer.queue.kind === 'temporary') done(grant);
+    else this.#whenWritten(() => done(grant));
+  }
+
+  cancel(subscriptionId: string, forget: boolean, done: (existed: boolean) => void): void {
+    const existed = this.#consuming().cancel(subscriptionId, forget);
+    this.#whenWritten(() => done(existed));
+  }
+
+  temporaryQueue(name: string): string {
+    return this.#consuming().temporaryTopic(name);
+  }
+
+  checkPublish(requests: readonly PublishRequest[]): void {
+    this.#known().check(requests);
   }
 
   released(delivery: Delivery, done: () => void): void {
@@ -196,6 +235,13 @@ export class HubSession implements SessionHost, CommandSink, Holder {
   readyForCommands(): void {
     const { principal } = this.#mustBeKnown();
     if (this.#attached && principal.kind === 'device') this.#services.commands.offer(principal.id);
+  }
+
+  takeBackCommands(): void {
+    const { principal } = this.#mustBeKnown();
+    if (!this.#attached || principal.kind !== 'device') return;
+    this.#services.commands.takeBack(principal.id, this);
+    this.#services.commands.offer(principal.id);
   }
 
   heard(): void {
@@ -227,11 +273,6 @@ export class HubSession implements SessionHost, CommandSink, Holder {
     }
   }
 
-  /** Key ids of the tokens that were shown. */
-  get keyIds(): readonly string[] {
-    return this.#keyIds;
-  }
-
   /** Messages that the session's queue had to drop since this connection began. */
   get droppedByQueue(): number {
     return this.#kept === null ? 0 : this.#kept.queue.dropped - this.#droppedBefore;
@@ -240,8 +281,9 @@ export class HubSession implements SessionHost, CommandSink, Holder {
   /** Why this client would not be let in now; null: it would. */
   barred(): CloseReason | null {
     const { principal } = this.#mustBeKnown();
-    if (principal.kind === 'device') return this.#barred(principal.id);
-    return this.#services.identity.stillValid(this.#keyIds) ? null : 'bad_credentials';
+    const { family } = this.#connection.subprotocol;
+    if (principal.kind === 'device') return whyBarred(this.#services, family, principal.id, this.keyIds);
+    return this.#services.identity.stillValid(this.keyIds) ? null : 'bad_credentials';
   }
 
   /** The connection is over: the session says its last, then lets go of everything here. */
@@ -258,6 +300,7 @@ export class HubSession implements SessionHost, CommandSink, Holder {
     if (identity === null) return;
     const { principal, epoch } = identity;
     const { commands, sessions, presence } = this.#services;
+    this.#consumption?.end();
     sessions.release(this.#session, this);
     if (principal.kind !== 'device') return;
     commands.detach(principal.id, this);
@@ -274,11 +317,15 @@ export class HubSession implements SessionHost, CommandSink, Holder {
     const { limits, access } = this.#services;
     const session = this.#session;
     const filter = session.realFilter(subscription);
-    if (!access.subscribe(principal, filter, rules).allowed) return { ok: false, reason: 'not_authorized' };
-    if (levelCount(filter) > limits.maxTopicLevels) return { ok: false, reason: 'limit' };
+    // A queue gives each message to one of those who consume it, and needs to hear what became of it: that is STOMP's to offer.
+    const isQueue = isQueueTopic(filter);
+    if (isQueue || !access.subscribe(principal, filter, rules).allowed) return { ok: false, reason: 'not_authorized' };
+    if (levelCount(filter) > limits.maxTopicLevels) return { ok: false, reason: 'limit', limit: 'maxTopicLevels' };
     const { subscriptions } = session.state;
     const existed = subscriptions.has(subscription.id);
-    if (!existed && subscriptions.size >= limits.maxSubscriptions) return { ok: false, reason: 'limit' };
+    if (!existed && subscriptions.size >= limits.maxSubscriptions) {
+      return { ok: false, reason: 'limit', limit: 'maxSubscriptions' };
+    }
     session.subscribe(subscription);
     return { ok: true, qos: subscription.qos, existed };
   }
@@ -289,6 +336,11 @@ export class HubSession implements SessionHost, CommandSink, Holder {
       done();
       return;
     }
+    this.#whenWritten(done);
+  }
+
+  /** Runs `done` when everything that was written so far is on disk. */
+  #whenWritten(done: () => void): void {
     this.#services.journal.afterCommit(this.#inTime(done));
     this.#connection.wrote();
   }
@@ -298,120 +350,6 @@ export class HubSession implements SessionHost, CommandSink, Holder {
     return () => {
       if (this.#connection.open) this.#connection.run(done);
     };
-  }
-
-  async #resolve(request: Identification): Promise<Identified> {
-    const { identity, devices, options, presence, telemetry } = this.#services;
-    const clientId = request.clientId ?? assignedClientId(request.expiryS, this.#connection.id);
-    const known = request.clientId ?? (request.expiryS > 0 ? clientId : null);
-    const named = identity.resolve(this.#handshakePrincipal, request.credentials, known);
-    if (!named.ok) return named;
-    const { principal } = named;
-    const shown = identity.keyIdsOf(request.credentials);
-    if (shown.length > 0) this.#keyIds = [...this.#keyIds, ...shown];
-    // The handshake's may have been revoked since.
-    if (!identity.stillValid(this.#keyIds)) return { ok: false, reason: 'bad_credentials' };
-    if (!identity.allows(principal, this.#connection.subprotocol.family)) {
-      return { ok: false, reason: 'protocol_not_allowed' };
-    }
-    this.#connection.description = request.description;
-    // What it wants written could not be: better told at once than kept waiting with everybody else who comes.
-    const writes = principal.kind === 'device' || request.expiryS > 0 || request.will !== null;
-    if (writes && !telemetry.health.writable) return { ok: false, reason: 'store_unavailable' };
-    if (principal.kind === 'application') return this.#onDisk(this.#enter(request, principal, clientId, 0));
-
-    if (principal.anonymous && options.allowAnonymous && !(await devices.register(principal.id))) {
-      return { ok: false, reason: 'registration_limit' };
-    }
-    const barred = this.#barred(principal.id);
-    if (barred !== null) return { ok: false, reason: barred };
-    const { subprotocol, address } = this.#connection;
-    const epoch = await presence.open(principal.id, subprotocol.family, address, clientId);
-    return this.#onDisk(this.#enterWithEpoch(request, principal, clientId, epoch));
-  }
-
-  /** With nothing awaited between this look and `#enter`: epochs come in order, and so must what they change. */
-  #enterWithEpoch(request: Identification, principal: Principal, clientId: string, epoch: number): Identified {
-    const { presence, connections } = this.#services;
-    const device = principal.id;
-    if (epoch < presence.of(device).epoch) {
-      presence.end(device, epoch, 'taken_over', '');
-      return { ok: false, reason: 'taken_over' };
-    }
-    // The socket may have gone, and an operator may have changed the device, while the epoch was written.
-    const over =
-      this.#barred(device) ?? (this.#connection.open ? null : (this.#connection.reason ?? 'connection_lost'));
-    if (over !== null) {
-      // On disk the older connection ended when this epoch began: so it does here, or the two would tell different stories.
-      connections.holderOf(holderOf(device))?.takenOver();
-      presence.passed(device, epoch, this.#connection.subprotocol.family, over);
-      return { ok: false, reason: over };
-    }
-    return this.#enter(request, principal, clientId, epoch);
-  }
-
-  #barred(device: string): CloseReason | null {
-    const { devices, identity } = this.#services;
-    const row = devices.row(device);
-    if (row === undefined) return 'device_deleted';
-    if (row.disabled) return 'device_disabled';
-    if (!identity.stillValid(this.#keyIds)) return 'bad_credentials';
-    const allowed = row.protocols === null || row.protocols.includes(this.#connection.subprotocol.family);
-    return allowed ? null : 'protocol_not_allowed';
-  }
-
-  /** Everything that must happen in one step: the older connection goes, this one counts. */
-  #enter(request: Identification, principal: Principal, clientId: string, epoch: number): Identified {
-    if (!this.#connection.open) return { ok: false, reason: 'connection_lost' };
-    const { identity, presence, connections, sessions } = this.#services;
-    const { refusesSingly, cleanStart, expiryS, will } = request;
-    const protocol = this.#connection.subprotocol.family;
-    const key = sessionKey(principal, clientId);
-    const holder = principal.kind === 'device' ? holderOf(principal.id) : key;
-    connections.holderOf(holder)?.takenOver();
-    const rules = identity.rulesOf(principal);
-    const accept = (kept: Iterable<Subscription>): boolean => this.#mayKeep(principal, rules, kept);
-    const opened = sessions.open({ principal, clientId, protocol, cleanStart, expiryS, holder: this, accept });
-    const { session, resumed } = opened;
-    this.#kept = session;
-    this.#droppedBefore = session.queue.dropped;
-    this.#mustWait = opened.wrote;
-    this.#identity = { principal, clientId, key, epoch, rules };
-    this.#refusesSingly = refusesSingly;
-    if (will !== null) this.#keepWill(will);
-    connections.hold(holder, this.#connection);
-    if (principal.kind === 'device') presence.begin(principal.id, epoch, protocol);
-    this.#connection.identified();
-    return { ok: true, principal, clientId, state: session.state, resumed, epoch, expiryS: session.expiryS };
-  }
-
-  /** A kept session goes whole when not all of its subscriptions are allowed now: another token of the same application made it, or the policy has changed. */
-  #mayKeep(principal: Principal, rules: TopicRules | null, kept: Iterable<Subscription>): boolean {
-    const { access } = this.#services;
-    for (const { filter } of kept) {
-      const real = principal.kind === 'device' ? resolveMe(filter, principal.id) : filter;
-      if (!access.subscribe(principal, real, rules).allowed) return false;
-    }
-    return true;
-  }
-
-  /** What an application may not publish is not kept for later, when its rules are not at hand. A device's stands in its rejected list then. */
-  #keepWill(will: Will): void {
-    const { principal, rules, key } = this.#mustBeKnown();
-    const { access, wills, log } = this.#services;
-    const { topic } = will.request;
-    if (principal.kind === 'application' && !access.publish(principal, topic, rules).allowed) {
-      log.warn({ connection: this.#connection.id, topic }, 'a will on a topic that its client may not use is ignored');
-      return;
-    }
-    this.#mustWait = true;
-    wills.put({ key, principal, protocol: this.#connection.subprotocol.family, will });
-  }
-
-  /** The client is told when what its session and its will are is on disk: until then a crash would take it back. */
-  #onDisk(identified: Identified): Identified | Promise<Identified> {
-    if (!identified.ok || !this.#mustWait) return identified;
-    return new Promise((resolve) => this.#services.sessions.onDisk(this.#session, () => resolve(identified)));
   }
 
   #known(): Inbound {
@@ -426,6 +364,15 @@ export class HubSession implements SessionHost, CommandSink, Holder {
     return new Inbound(this.#services.inbound, sender, (piece) => connection.run(piece));
   }
 
+  #consuming(): Consumption {
+    return (this.#consumption ??= new Consumption(
+      this.#services,
+      this.#mustBeKnown(),
+      this.#connection.subprotocol.family,
+      this,
+    ));
+  }
+
   #mustBeKnown(): Identity {
     if (this.#identity === null) throw new Error('the session is not identified');
     return this.#identity;
@@ -438,16 +385,3 @@ export class HubSession implements SessionHost, CommandSink, Holder {
  */
 const FREE_WINDOW = 16;
 const FILLING_WINDOW = 4;
-
-/** The place of a device's one connection, see `Connections.hold`. */
-function holderOf(device: string): string {
-  return `device:${device}`;
-}
-
-/**
- * For a client that gave none. One whose session lasts may come back under it, after a restart too, so it is never given
- * twice [MQTT-3.2.2-16]; with `~` in it, it never names a device.
- */
-function assignedClientId(expiryS: number, connection: string): string {
-  return expiryS > 0 ? `auto~${randomUUID()}` : `auto~${connection}`;
-}

@@ -2,7 +2,7 @@ import { PayloadError, ProtocolError, REJECT_CODES, type RejectCode } from '#pro
 import type { ProtocolLimits } from '#protocols/limits.js';
 import type { CommandProgress, RoutedMessage } from '#protocols/message.js';
 import { ABANDONED, NOBODY, ROUTED, STORED, type Outcome, type Pending } from '#protocols/outcome.js';
-import { decoderFor } from '#protocols/payload/index.js';
+import { decoderFor, readsJson } from '#protocols/payload/index.js';
 import type { Principal } from '#protocols/principal.js';
 import type { Reading, StreamPosition } from '#protocols/reading.js';
 import type { PublishRequest } from '#protocols/subprotocol.js';
@@ -14,10 +14,12 @@ import type { TopicRules } from '#hub/fleet/scopes.js';
 import { ReceiptPending, type Session } from '#hub/sessions/session.js';
 import { StoreError } from '#hub/store/port.js';
 import type { Telemetry } from '#hub/telemetry/port.js';
-import { asMessages, Copies, jsonMessage, type CopyServices } from './copies.ts';
+import { asJson, asMessages, Copies, jsonMessage, type CopyServices } from './copies.ts';
+import { deeperThan } from './depth.ts';
 import { Routes, type Route } from './routes.ts';
+import { checkQueues, sendToQueue, type ToQueueServices } from './to-queue.ts';
 
-export interface InboundServices extends CopyServices {
+export interface InboundServices extends CopyServices, ToQueueServices {
   readonly clock: Clock;
   readonly limits: ProtocolLimits;
   readonly devices: DeviceLookup;
@@ -30,8 +32,6 @@ export interface InboundServices extends CopyServices {
     readonly rejectedInAll: number;
     readonly eventsPerDevice: number;
   };
-  /** Counts a message that could not be used. */
-  readonly rejected: (code: RejectCode) => void;
   /** Counts a message that was routed and not retained, although its sender asked for it: the table is full. */
   readonly notRetained: () => void;
 }
@@ -62,6 +62,8 @@ export class Inbound {
   readonly #run: (piece: () => void) => void;
   readonly #routes: Routes;
   readonly #copies: Copies;
+  /** Where the device's readings would be published; made when it is first asked for. */
+  #ownTopic: string | null = null;
 
   /** `run`: for what happens after the call that caused it; what the piece throws ends the connection and nothing else. */
   constructor(services: InboundServices, sender: Sender, run: (piece: () => void) => void) {
@@ -72,9 +74,9 @@ export class Inbound {
     this.#copies = new Copies(services);
   }
 
-  /** Hot path. */
-  publish(request: PublishRequest, pending: Pending, position: StreamPosition | undefined): void {
-    this.#take(request, pending, position, nothing);
+  /** Hot path. Tells how many readings the payload held. */
+  publish(request: PublishRequest, pending: Pending, position: StreamPosition | undefined): number {
+    return this.#take(request, pending, position, nothing);
   }
 
   /** QoS 2: the packet id is on disk with the message, or neither is. */
@@ -82,28 +84,50 @@ export class Inbound {
     session.received(packetId);
     const receipt = new ReceiptPending(session, packetId, pending);
     const along = session.lasts ? (): void => session.writeReceipt(packetId) : nothing;
-    this.#guarded(receipt, () => this.#take(request, receipt, undefined, along));
+    this.#guarded(receipt, () => void this.#take(request, receipt, undefined, along));
   }
 
   /** A message of a client that is gone: `along` is written with it. */
   publishFor(request: PublishRequest, pending: Pending, along: Along): void {
-    this.#guarded(pending, () => this.#take(request, pending, undefined, along));
+    this.#guarded(pending, () => void this.#take(request, pending, undefined, along));
   }
 
-  /** Readings of the device itself, by a protocol without topics. Too many series: kept as JSON, since their bytes were read already. */
+  /** Readings of the device itself, by a protocol without topics. Hot path. */
   ingest(readings: readonly Reading[], pending: Pending, position: StreamPosition | undefined): void {
-    const device = this.#sender.principal.id;
-    const topic = `devices/${device}/telemetry`;
-    const { telemetry, router } = this.#services;
-    const messages = router.wanted(topic) ? () => asMessages(topic, readings, this.#sender.origin) : null;
-    this.#copies.with(messages, position, this.#run, (published) => {
-      try {
-        telemetry.accept(device, readings, pending, position, published);
-      } catch (error) {
-        if (!(error instanceof PayloadError)) throw error;
-        this.reject('', null, Buffer.from(JSON.stringify(readings)), error.code, error.message, pending, position);
-      }
-    });
+    const topic = (this.#ownTopic ??= `devices/${this.#sender.principal.id}/telemetry`);
+    if (!this.#services.router.wanted(topic)) {
+      this.#acceptOwn(readings, pending, position, undefined);
+      return;
+    }
+    try {
+      this.#services.telemetry.reserve(this.#sender.principal.id, readings);
+    } catch (error) {
+      this.#tooMany(error, readings, pending, position);
+      return;
+    }
+    const messages = (): readonly RoutedMessage[] => asMessages(topic, readings, this.#sender.origin);
+    this.#copies.with(messages, position, this.#run, (published) =>
+      this.#acceptOwn(readings, pending, position, published),
+    );
+  }
+
+  #acceptOwn(
+    readings: readonly Reading[],
+    pending: Pending,
+    position: StreamPosition | undefined,
+    published: (() => void) | undefined,
+  ): void {
+    try {
+      this.#services.telemetry.accept(this.#sender.principal.id, readings, pending, position, published);
+    } catch (error) {
+      this.#tooMany(error, readings, pending, position);
+    }
+  }
+
+  /** Too many series: kept as JSON, since their bytes were read already. Throws on what is no PayloadError. */
+  #tooMany(error: unknown, readings: readonly Reading[], pending: Pending, position: StreamPosition | undefined): void {
+    if (!(error instanceof PayloadError)) throw error;
+    this.reject('', null, Buffer.from(JSON.stringify(readings)), error.code, error.message, pending, position);
   }
 
   event(name: string, value: unknown, pending: Pending, position: StreamPosition | undefined): void {
@@ -127,7 +151,7 @@ export class Inbound {
     const { principal, refusesSingly, protocol } = this.#sender;
     if (principal.kind !== 'device') {
       // Nobody's rejected list: never acknowledged, and said at once.
-      if (!refusesSingly) throw new ProtocolError('not_authorized', `${message} (topic ${topic.slice(0, 128)})`);
+      if (!refusesSingly) throw notAllowed(topic, message);
       pending.settle({ kind: 'rejected', code, message, recorded: false });
       return;
     }
@@ -158,25 +182,41 @@ export class Inbound {
     );
   }
 
-  #take(request: PublishRequest, pending: Pending, position: StreamPosition | undefined, along: Along): void {
+  #take(request: PublishRequest, pending: Pending, position: StreamPosition | undefined, along: Along): number {
     const route = this.#routes.of(request.topic);
     if (route.refused !== null) {
       this.#reject(route, request, route.refused, REJECT_CODES[route.refused], pending, position);
-      return;
+      return 0;
     }
     switch (route.meaning.kind) {
       case 'telemetry':
-        this.#telemetry(route, route.meaning.format, request, pending, position, along);
-        return;
+        return this.#telemetry(route, route.meaning.format, request, pending, position, along);
       case 'event':
         this.#recordEvent(route.device!, route.meaning.name, this.#message(route, request), pending, position, along);
-        return;
+        return 0;
       case 'result':
         this.#result(route, route.meaning.commandId, request, pending, position, along);
-        return;
+        return 0;
       default:
-        this.#free(route, request, pending, along);
+        if (route.isQueue) {
+          sendToQueue(this.#services, this.#message(route, request), this.#sender.refusesSingly, pending, along);
+        } else this.#free(route, request, pending, along);
+        return 0;
     }
+  }
+
+  /** Throws the ProtocolError that one of these messages would be answered with, published one after the other. */
+  check(requests: readonly PublishRequest[]): void {
+    const { principal, refusesSingly } = this.#sender;
+    if (refusesSingly) return;
+    const queued: RoutedMessage[] = [];
+    for (const request of requests) {
+      const { refused, isQueue, topic } = this.#routes.of(request.topic);
+      // A device's stands in its rejected list.
+      if (refused !== null && principal.kind !== 'device') throw notAllowed(request.topic, REJECT_CODES[refused]);
+      if (refused === null && isQueue) queued.push({ ...request, topic });
+    }
+    if (queued.length > 0) checkQueues(this.#services, queued);
   }
 
   #telemetry(
@@ -186,29 +226,41 @@ export class Inbound {
     pending: Pending,
     position: StreamPosition | undefined,
     along: Along,
-  ): void {
+  ): number {
     const { limits, clock, router, largeIntegers } = this.#services;
     let readings: readonly Reading[];
+    let isJson: boolean;
     try {
       const decode = decoderFor(request.contentType, format);
+      isJson = readsJson(decode);
       readings = decode(request.payload, limits, clock.now(), { largeIntegers });
     } catch (error) {
       this.#unusable(error, route, request, pending, position);
-      return;
+      return 0;
     }
-    if (!router.wanted(route.topic)) {
+    const topic = format === null ? route.topic : telemetryTopic(route.device!);
+    if (!router.wanted(topic)) {
       this.#accept(route, readings, request, pending, position, undefined, along);
-      return;
+      return readings.length;
     }
-    const message = this.#message(route, request);
+    try {
+      // Before anybody has a copy.
+      this.#services.telemetry.reserve(route.device!, readings);
+    } catch (error) {
+      this.#unusable(error, route, request, pending, position);
+      return 0;
+    }
+    const message = { ...this.#message(route, request), topic };
+    // The payload is a slice of the socket's buffer, and the store may be asked later.
     const own = { ...request, payload: message.payload };
     const run = (piece: () => void): void => this.#guarded(pending, piece);
     this.#copies.with(
-      () => [message],
+      () => (isJson ? [message] : asJson(message, readings)),
       position,
       run,
       (published) => this.#accept(route, readings, own, pending, position, published, along),
     );
+    return readings.length;
   }
 
   #accept(
@@ -261,6 +313,12 @@ export class Inbound {
     if (progress === null) {
       const text = 'a result is {"status":"succeeded"|"failed"|"rejected","value":…}';
       this.#reject(route, request, 'malformed_payload', text, pending, position);
+      return;
+    }
+    const { maxDepth } = this.#services.limits;
+    if (progress.kind === 'result' && deeperThan(progress.value, maxDepth)) {
+      const text = `the value is nested deeper than ${maxDepth} levels`;
+      this.#reject(route, request, 'too_deep', text, pending, position);
       return;
     }
     // The payload is a slice of the socket's buffer, and the answer comes later.
@@ -360,6 +418,11 @@ export class Inbound {
   }
 }
 
+/** Where copies of a device's readings go, however it named their format. */
+function telemetryTopic(device: string): string {
+  return `devices/${device}/telemetry`;
+}
+
 function thenPublished(pending: Pending, published: () => void): Pending {
   return {
     settle(outcome: Outcome): void {
@@ -367,6 +430,10 @@ function thenPublished(pending: Pending, published: () => void): Pending {
       if (outcome.kind === 'stored' && !outcome.duplicate) published();
     },
   };
+}
+
+function notAllowed(topic: string, message: string): ProtocolError {
+  return new ProtocolError('not_authorized', `${message} (topic ${topic.slice(0, 128)})`);
 }
 
 function resultOf(payload: Buffer): CommandProgress | null {

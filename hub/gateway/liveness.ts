@@ -93,6 +93,7 @@ export class Liveness {
   agree(rule: Rule): void {
     this.#rule = rule;
     this.#heardMs = this.#clock.monotonic();
+    this.#sentMs = this.#heardMs;
     this.#arm();
   }
 

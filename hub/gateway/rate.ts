@@ -14,6 +14,15 @@ export class MessageRate {
     this.#lastMs = nowMs;
   }
 
+  /** Counts one message if it is within the rate, and then says 0; else milliseconds until one would be. For messages that can be refused. */
+  ask(nowMs: number): number {
+    const grown = Math.min(this.#tokens + ((nowMs - this.#lastMs) / 1000) * this.#perSecond, this.#perSecond);
+    if (grown < 1) return ((1 - grown) / this.#perSecond) * 1000;
+    this.#tokens = grown - 1;
+    this.#lastMs = nowMs;
+    return 0;
+  }
+
   /** Counts one message. Milliseconds until the next one is within the rate; 0: go on. */
   take(nowMs: number): number {
     const grown = this.#tokens + ((nowMs - this.#lastMs) / 1000) * this.#perSecond;

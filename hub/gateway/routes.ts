@@ -1,5 +1,6 @@
 import type { RejectCode } from '#protocols/errors.js';
 import type { Principal } from '#protocols/principal.js';
+import { isQueueTopic } from '#protocols/queues.js';
 import { resolveMe, topicMeaning, type TopicMeaning } from '#protocols/topics.js';
 import type { TopicAccess } from '#hub/fleet/access.js';
 import type { DeviceLookup } from '#hub/fleet/identity.js';
@@ -12,6 +13,8 @@ export interface Route {
   readonly meaning: TopicMeaning;
   /** Whose readings, events or results they are; null on free and reserved topics. */
   readonly device: string | null;
+  /** It is the topic of a queue. */
+  readonly isQueue: boolean;
   /** Why such a message is not taken, or null. */
   readonly refused: RejectCode | null;
 }
@@ -43,7 +46,8 @@ export class Routes {
     const topic = own === null ? written : resolveMe(written, own);
     const { allowed } = this.#access.publish(this.#principal, topic, this.#rules);
     const refused = allowed ? this.#refusal(meaning, device) : 'topic_not_allowed';
-    const route: Route = { written, topic, meaning, device, refused };
+    const isQueue = meaning.kind === 'free' && isQueueTopic(topic);
+    const route: Route = { written, topic, meaning, device, isQueue, refused };
     // A device that was unknown may exist the next time.
     this.#last = route.refused === null && device === own ? route : null;
     return route;

@@ -7,6 +7,7 @@ import type { Identity } from '#hub/fleet/identity.js';
 import type { PresenceBook } from '#hub/fleet/presence.js';
 import type { Counters } from '#hub/observe/counters.js';
 import type { Log } from '#hub/observe/log.js';
+import type { QueueBook } from '#hub/queues/book.js';
 import type { Router } from '#hub/router/port.js';
 import type { SessionJournal } from '#hub/sessions/journal.js';
 import type { SessionRegistry } from '#hub/sessions/registry.js';
@@ -33,6 +34,7 @@ export interface GatewayOptions {
   readonly pingIntervalMs: number;
   readonly pongTimeoutMs: number;
   readonly idleTimeoutMs: number;
+  readonly httpGraceMs: number;
   readonly pauseLimitMs: number;
   readonly maxMessagesPerSecond: number;
   readonly slowConsumerTimeoutMs: number;
@@ -60,6 +62,7 @@ export interface Services {
   readonly journal: SessionJournal;
   readonly sessions: SessionRegistry;
   readonly wills: WillBook;
+  readonly queues: QueueBook;
   readonly access: TopicAccess;
   readonly connections: Connections;
   readonly inbound: InboundServices;

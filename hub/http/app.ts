@@ -7,12 +7,13 @@ import { jsonBody } from './body.ts';
 import { callerKey, identityOf } from './callers.ts';
 import { mountDashboard } from './dashboard/dashboard.ts';
 import type { HubApi } from './deps.ts';
+import { atDoor } from './device/door.ts';
 import { errorHandler } from './errors.ts';
 import { allPages, mountPages } from './pages/pages.ts';
 import { checkPath } from './path-parameters.ts';
 import { Problem } from './problems.ts';
 import { limitRate } from './rate-limit.ts';
-import { API_PREFIX, type Method, type Route } from './route.ts';
+import { API_PREFIX, DEVICE_PREFIX, type Method, type Route } from './route.ts';
 import { httpInterface } from './routes.ts';
 import { send } from './send.ts';
 import { check } from './validate.ts';
@@ -28,14 +29,15 @@ export function createApi(api: HubApi): Express {
   const app = express();
   app.enable('case sensitive routing');
   app.disable('etag');
-  app.use(helmet(), logged(api), (_req, res, next) => {
+  app.disable('x-powered-by');
+  app.use(protectBrowsers(), logged(api), (_req, res, next) => {
     res.set('cache-control', 'no-store');
     next();
   });
   const { metricsNeedToken } = api.config;
   const { routes, document } = httpInterface(api.limits, { metricsNeedToken, version: api.version });
   mountDashboard(app, api.dashboard, api.clock);
-  app.use(API_PREFIX, whenStarted(api));
+  app.use([API_PREFIX, DEVICE_PREFIX], whenStarted(api));
   app.use(identify(api));
   app.use(API_PREFIX, limitRate(api));
   mountPages(app, allPages(document));
@@ -59,13 +61,13 @@ function mount(app: Express, api: HubApi, routes: readonly Route[]): void {
   for (const route of routes) {
     const path = expressPath(route.path);
     methods.set(path, [...(methods.get(path) ?? []), route]);
-    const parsed = route.path.startsWith(API_PREFIX) ? body : [];
+    const parsed = route.scope === 'device' ? [atDoor(api, route)] : route.path.startsWith(API_PREFIX) ? body : [];
     app[verb(route.method)](path, permit(route), ...parsed, handler(api, route));
   }
   for (const [path, served] of methods) {
     const verbs = served.map((route) => route.method);
     const allow = [...verbs, ...(verbs.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ');
-    const open = served.some((route) => route.scope === 'none');
+    const open = served.some((route) => route.scope === 'none' || route.scope === 'device');
     app.all(path, permit({ scope: open ? 'none' : 'any' }), (req, res) => {
       if (req.method !== 'OPTIONS') {
         throw new Problem('method_not_allowed', `${req.method} is not served here, but ${allow}`, {
@@ -85,6 +87,19 @@ function handler(api: HubApi, route: Route): RequestHandler {
     const body = route.body === null ? null : check(route.body, req.body, 'body');
     const reply = await route.handle({ api, caller, path, query: query as never, body: body as never, req, res });
     if (reply !== null) await send(req, res, reply, api.limits);
+  };
+}
+
+/** Rules for browsers, but not for devices: they are a kilobyte of every answer, and many devices pay by the byte. */
+function protectBrowsers(): RequestHandler {
+  const forPages = helmet();
+  return (req, res, next) => {
+    if (!req.path.startsWith(`${DEVICE_PREFIX}/`)) {
+      forPages(req, res, next);
+      return;
+    }
+    res.set('x-content-type-options', 'nosniff');
+    next();
   };
 }
 

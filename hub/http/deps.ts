@@ -1,11 +1,13 @@
 import type { Clock } from '#hub/clock.js';
 import type { Config } from '#hub/config.js';
 import type { Commands, Devices, Operators, Tokens } from '#hub/fleet/port.js';
+import type { HttpDevices } from '#hub/gateway/http/port.js';
 import type { Gateway } from '#hub/gateway/port.js';
 import type { Jobs } from '#hub/jobs/port.js';
 import type { LiveFeed } from '#hub/live/port.js';
 import type { Log } from '#hub/observe/log.js';
 import type { Metrics } from '#hub/observe/metrics.js';
+import type { Queues } from '#hub/queues/port.js';
 import type { Sessions } from '#hub/sessions/port.js';
 import type { StoreReader } from '#hub/store/port.js';
 import type { Telemetry } from '#hub/telemetry/port.js';
@@ -17,7 +19,9 @@ export interface HubApi {
   readonly commands: Commands;
   readonly telemetry: Pick<Telemetry, 'latest' | 'health' | 'backlog'>;
   readonly gateway: Gateway;
+  readonly httpDevices: HttpDevices;
   readonly sessions: Sessions;
+  readonly queues: Pick<Queues, 'list' | 'delete'>;
   readonly reader: StoreReader;
   readonly metrics: Metrics;
   readonly operators: Operators;

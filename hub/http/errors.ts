@@ -1,8 +1,10 @@
 import type { ErrorRequestHandler, Response } from 'express';
 import { FleetError } from '#hub/fleet/port.js';
+import { DeviceRefusal } from '#hub/gateway/http/port.js';
 import { redactUrl } from '#hub/observe/redact.js';
 import { StoreError, type StoreErrorCode } from '#hub/store/port.js';
 import type { HubApi } from './deps.ts';
+import { fromDevice } from './device/refused.ts';
 import type { ApiLimits } from './limits.ts';
 import { Problem } from './problems.ts';
 
@@ -27,6 +29,7 @@ export function sendProblem(res: Response, problem: Problem): void {
 export function toProblem(error: unknown, limits: ApiLimits): Problem {
   if (error instanceof Problem) return error;
   const retry = { headers: { 'retry-after': String(limits.retryAfterSeconds) } };
+  if (error instanceof DeviceRefusal) return fromDevice(error, limits);
   if (error instanceof FleetError) return fromFleet(error, retry);
   if (error instanceof StoreError) return fromStore(error.code, retry);
   const type = bodyParserType(error);

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { EVENT_NAME, STREAM_NAME } from '#protocols/cbor/messages.js';
 import { check, deviceId, operatorName } from './validate.ts';
 
 /** What may stand for each `{name}` in a path. */
@@ -6,7 +7,11 @@ export const PATH_PARAMETERS: Readonly<Record<string, z.ZodType<string>>> = {
   device: deviceId,
   command: z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'a command id is 1 to 64 of A-Z a-z 0-9 -'),
   key: z.string().regex(/^[0-9a-f]{1,64}$/, 'a key id is hexadecimal: the part between the underscores of mst_…_…'),
+  stream: z.string().regex(STREAM_NAME, 'a stream name is 1 to 64 of A-Z a-z 0-9 . _ -'),
+  event: z.string().regex(EVENT_NAME, 'an event name is 1 to 64 of A-Z a-z 0-9 . _ -'),
+  format: z.string().regex(/^[a-z0-9.+-]{1,64}$/, 'a format is a name such as json or senml+cbor'),
   connection: z.string().min(1).max(128),
+  queue: z.string().min(1).max(1024),
   operator: operatorName,
   job: z.string().regex(/^[a-zA-Z0-9._-]{1,64}$/, 'a job name is 1 to 64 of A-Z a-z 0-9 . _ -'),
 };

@@ -1,3 +1,5 @@
+import { DEVICE_PROBLEMS, type DeviceProblemCode } from './device/problems.ts';
+
 /** Every way in which a request can fail, by the stable code that programs may rely on. */
 export const PROBLEMS = {
   invalid: { status: 400, title: 'The request is not valid' },
@@ -23,6 +25,14 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS;
 
+/** Codes of the API, and of what devices ask for over HTTP. */
+export type AnyProblemCode = ProblemCode | DeviceProblemCode;
+
+const ALL: Readonly<Record<AnyProblemCode, { readonly status: number; readonly title: string }>> = {
+  ...DEVICE_PROBLEMS,
+  ...PROBLEMS,
+};
+
 /** Where a request was wrong, and how. */
 export interface FieldError {
   /** `body.name`, `query.limit`, `path.device`. */
@@ -35,17 +45,19 @@ export interface ProblemMore {
   readonly headers?: Readonly<Record<string, string>>;
   /** With `forbidden`: what the caller would need. */
   readonly missingScope?: string;
+  /** Further members of the document (RFC 9457, 3.2). */
+  readonly members?: Readonly<Record<string, unknown>>;
 }
 
 /** Thrown by whoever handles a request; the client gets it as `application/problem+json` (RFC 9457). */
 export class Problem extends Error {
   override readonly name = 'Problem';
-  readonly code: ProblemCode;
+  readonly code: AnyProblemCode;
   readonly headers: Readonly<Record<string, string>>;
   readonly #more: ProblemMore;
 
   /** `detail` is for the client: what is wrong and what to do. */
-  constructor(code: ProblemCode, detail: string, more: ProblemMore = {}) {
+  constructor(code: AnyProblemCode, detail: string, more: ProblemMore = {}) {
     super(detail);
     this.code = code;
     this.headers = more.headers ?? {};
@@ -53,20 +65,21 @@ export class Problem extends Error {
   }
 
   get status(): number {
-    return PROBLEMS[this.code].status;
+    return ALL[this.code].status;
   }
 
   /** The problem document. */
   body(): Record<string, unknown> {
-    const { errors = [], missingScope } = this.#more;
+    const { errors = [], missingScope, members = {} } = this.#more;
     return {
       type: `urn:muster:problem:${this.code.replaceAll('_', '-')}`,
-      title: PROBLEMS[this.code].title,
+      title: ALL[this.code].title,
       status: this.status,
       code: this.code,
       detail: this.message,
       ...(errors.length === 0 ? {} : { errors }),
       ...(missingScope === undefined ? {} : { missingScope }),
+      ...members,
     };
   }
 }

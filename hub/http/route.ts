@@ -31,8 +31,10 @@ export interface Call<Query, Body> {
   readonly res: Response;
 }
 
-/** `none`: open to everybody; `any`: whoever is known, whatever his scopes. */
-export type RouteScope = Scope | 'any' | 'none';
+export const DEVICE_PREFIX = '/device/v1';
+
+/** `none`: open to everybody; `any`: whoever is known, whatever his scopes; `device`: devices, with their own credentials, and nobody else. */
+export type RouteScope = Scope | 'any' | 'none' | 'device';
 
 type Handler<Query, Body> = (call: Call<Query, Body>) => Promise<Reply | null> | Reply | null;
 
@@ -52,11 +54,18 @@ export interface Route {
   readonly query: z.ZodType | null;
   /** Null: it takes no body. */
   readonly body: z.ZodType | null;
+  /** Media types of a body that is not read as JSON, with what stands in it; null: there is no such body. */
+  readonly payload: PayloadBody | null;
   /** Request headers that it honours, with what they do. */
   readonly headers: Readonly<Record<string, string>>;
   /** Everything it may answer, failures included. */
   readonly answers: Answers;
   readonly handle: Handler<never, never>;
+}
+
+export interface PayloadBody {
+  readonly types: readonly string[];
+  readonly description: string;
 }
 
 interface Definition<Query extends z.ZodType | null, Body extends z.ZodType | null> {
@@ -66,6 +75,7 @@ interface Definition<Query extends z.ZodType | null, Body extends z.ZodType | nu
   readonly scope: RouteScope;
   readonly query?: Query;
   readonly body?: Body;
+  readonly payload?: PayloadBody;
   readonly headers?: Readonly<Record<string, string>>;
   /** When it succeeds. */
   readonly answers: Answers;
@@ -82,9 +92,9 @@ export function route<Query extends z.ZodType | null = null, Body extends z.ZodT
   definition: Definition<Query, Body>,
   handle: Handler<Parsed<Query>, Parsed<Body>>,
 ): Route {
-  const { query = null, body = null, headers = {}, answers, problems = [], ...named } = definition;
+  const { query = null, body = null, payload = null, headers = {}, answers, problems = [], ...named } = definition;
   const codes = [...failuresOfForm(method, path, definition.scope, body !== null), ...problems];
-  return { method, path, ...named, query, body, headers, answers: { ...failures(codes), ...answers }, handle };
+  return { method, path, ...named, query, body, payload, headers, answers: { ...failures(codes), ...answers }, handle };
 }
 
 /** How a request can fail before its handler sees it. */

@@ -1,3 +1,4 @@
+import { deviceRequestRoutes } from './device/routes.ts';
 import type { ApiLimits } from './limits.ts';
 import { openapiDocument } from './openapi/document.ts';
 import type { Route } from './route.ts';
@@ -12,6 +13,7 @@ import { jobRoutes } from './routes/jobs.ts';
 import { liveRoutes } from './routes/live.ts';
 import { openapiRoutes } from './routes/openapi.ts';
 import { operatorRoutes } from './routes/operators.ts';
+import { queueRoutes } from './routes/queues.ts';
 import { readingRoutes } from './routes/readings.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { signInRoutes } from './routes/sign-in.ts';
@@ -45,11 +47,13 @@ export function httpInterface(limits: ApiLimits, { metricsNeedToken, version }: 
     ...commandRoutes(limits),
     ...connectionRoutes(limits),
     ...sessionRoutes(limits),
+    ...queueRoutes(limits),
     ...liveRoutes(),
     ...signInRoutes(),
     ...operatorRoutes(limits),
     ...tokenRoutes(limits),
     ...jobRoutes(limits),
+    ...deviceRequestRoutes(),
     ...openapiRoutes(document),
     ...statusRoutes(metricsNeedToken),
   ];

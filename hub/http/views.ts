@@ -6,6 +6,7 @@ import type { ConnectionView, RefusedHandshake } from '#hub/gateway/port.js';
 import { REFUSAL_TITLES } from '#hub/gateway/refusal.js';
 import { adviceFor } from '#hub/gateway/refusal-advice.js';
 import type { JobView } from '#hub/jobs/port.js';
+import type { QueueView } from '#hub/queues/port.js';
 import type { SessionView } from '#hub/sessions/port.js';
 import type { CommandEvent, CommandRow, ConnectionRow, EventRow, RejectedRow } from '#hub/store/port.js';
 import type { LatestValue } from '#hub/telemetry/port.js';
@@ -16,7 +17,8 @@ import type { connection, refused } from './schemas/connections.ts';
 import type { device, deviceToken } from './schemas/devices.ts';
 import type { event, gap, pastConnection, rejected } from './schemas/history.ts';
 import type { job } from './schemas/jobs.ts';
-import type { reading } from './schemas/readings.ts';
+import type { latestReading, reading } from './schemas/readings.ts';
+import type { queue } from './schemas/queues.ts';
 import type { session } from './schemas/sessions.ts';
 import { isoOfMs, isoOfUs } from './time.ts';
 
@@ -45,6 +47,10 @@ export function tokenJson(view: { keyId: string; createdMs: number }): z.infer<t
 
 export function readingJson({ metric, value, timeUs }: LatestValue): z.infer<typeof reading> {
   return { metric, value, timeUs, time: isoOfUs(timeUs) };
+}
+
+export function latestJson(latest: LatestValue): z.infer<typeof latestReading> {
+  return { ...readingJson(latest), unit: latest.unit ?? null };
 }
 
 export function commandJson(row: CommandRow): z.infer<typeof command> {
@@ -90,6 +96,12 @@ export function connectionJson(view: ConnectionView): z.infer<typeof connection>
 
 export function sessionJson(view: SessionView): z.infer<typeof session> {
   return { ...view, created: isoOfMs(view.createdMs), detached: orNull(view.detachedMs, isoOfMs) };
+}
+
+export function queueJson(view: QueueView): z.infer<typeof queue> {
+  const { subscription, createdMs } = view;
+  const whose = orNull(subscription, (of) => ({ ...of, detached: orNull(of.detachedMs, isoOfMs) }));
+  return { ...view, created: isoOfMs(createdMs), subscription: whose };
 }
 
 export function refusedJson(handshake: RefusedHandshake): z.infer<typeof refused> {

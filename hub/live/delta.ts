@@ -1,3 +1,4 @@
+import type { CommittedSeries } from '#hub/telemetry/port.js';
 import type { Entry, Journal, NotedCommand } from './journal.ts';
 import type { LiveLimits } from './limits.ts';
 import type { AlarmChange, CommandChange, LatestChange, LiveEvent, PresenceChange } from './port.ts';
@@ -59,9 +60,9 @@ class Events {
       case 'presence':
         return this.#has(200 + change.content.device.length) && push(this.#presence, change.content);
       case 'latest': {
-        const { device, metric, latestUs, latestValue } = change.content;
-        const value = shown(metric, latestValue, latestUs, this.#limits.textCharacters);
-        const length = typeof value.value === 'string' ? value.value.length : 0;
+        const { device, metric, unit } = change.content;
+        const value = shown(change.content, this.#limits.textCharacters);
+        const length = (typeof value.value === 'string' ? value.value.length : 0) + (unit?.length ?? 0);
         if (!this.#has(60 + device.length + metric.length + length)) return false;
         const group = this.#latest.at(-1);
         // The metrics of one message stand together.
@@ -97,9 +98,12 @@ function push<T>(list: T[], item: T): true {
   return true;
 }
 
-function shown(metric: string, value: Value['value'], timeUs: number, textCharacters: number): Value {
-  if (typeof value !== 'string' || value.length <= textCharacters) return { metric, value, timeUs };
-  return { metric, value: value.slice(0, textCharacters).toWellFormed(), timeUs, cut: true };
+function shown({ metric, latestValue: value, latestUs: timeUs, unit }: CommittedSeries, textCharacters: number): Value {
+  const isCut = typeof value === 'string' && value.length > textCharacters;
+  const known: Value = isCut
+    ? { metric, value: value.slice(0, textCharacters).toWellFormed(), timeUs, cut: true }
+    : { metric, value, timeUs };
+  return unit === undefined ? known : { ...known, unit };
 }
 
 function commandOf({ result, ...command }: NotedCommand): CommandChange {

@@ -79,6 +79,8 @@ export interface LatestChange {
     readonly metric: string;
     readonly value: Value;
     readonly timeUs: number;
+    /** What the metric was last given in. */
+    readonly unit?: string;
     readonly cut?: true;
   }[];
 }

@@ -1,3 +1,4 @@
+import type { QueueStats } from '#hub/queues/port.js';
 import type { SessionStats } from '#hub/sessions/port.js';
 import { Distribution } from './distribution.ts';
 
@@ -16,14 +17,14 @@ export type Tally = Record<string, number>;
  */
 export class Counters {
   /** By protocol family. */
-  readonly connectionsOpened: Tally = { mqtt: 0, stomp: 0, cbor: 0, echo: 0 };
+  readonly connectionsOpened: Tally = { mqtt: 0, stomp: 0, cbor: 0, http: 0, echo: 0 };
   /** By CloseReason. */
   readonly connectionsClosed: Tally = {};
   /** By RefusalCode. */
   readonly handshakesRefused: Tally = {};
   /** WebSocket messages, by protocol family. */
-  readonly messagesReceived: Tally = { mqtt: 0, stomp: 0, cbor: 0, echo: 0 };
-  readonly messagesSent: Tally = { mqtt: 0, stomp: 0, cbor: 0, echo: 0 };
+  readonly messagesReceived: Tally = { mqtt: 0, stomp: 0, cbor: 0, http: 0, echo: 0 };
+  readonly messagesSent: Tally = { mqtt: 0, stomp: 0, cbor: 0, http: 0, echo: 0 };
   /** Payload bytes of WebSocket messages. */
   bytesReceived = 0;
   bytesSent = 0;
@@ -66,6 +67,7 @@ export interface Gauges {
   storeWritable(): boolean;
   retainedMessages(): number;
   sessions(): SessionStats;
+  queues(): QueueStats;
   /** By name of the job: 1 when its last run failed, else 0. */
   jobsFailing(): Readonly<Tally>;
   /** By certificate file: when the certificate in use ends, in seconds since 1970. Empty without TLS. */

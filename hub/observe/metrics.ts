@@ -65,6 +65,20 @@ export function hubRegistry(c: Counters, g: Gauges): Registry {
   });
   level('muster_session_queue_messages', 'Messages that sessions are owed', () => g.sessions().queuedMessages);
   level('muster_session_queue_bytes', 'Bytes of the messages that sessions are owed', () => g.sessions().queuedBytes);
+  levels('muster_queues', 'Queues of STOMP clients, by kind', 'kind', () => {
+    const { queues, subscriptions, temporary } = g.queues();
+    return { queue: queues, subscription: subscriptions, temporary };
+  });
+  level('muster_queue_messages', 'Messages in queues on disk', () => g.queues().messages);
+  level('muster_queue_bytes', 'Bytes of the messages in queues on disk', () => g.queues().bytes);
+  level('muster_queue_consumers', 'Consumers of queues of all kinds', () => g.queues().consumers);
+  level('muster_queue_unacknowledged', 'Messages that consumers have and have not answered', () => {
+    return g.queues().unacknowledged;
+  });
+  totals('muster_queue_messages_total', 'What happened to messages of queues', 'what', () => {
+    const { deadDropped, ...tallies } = g.queues().tallies;
+    return { ...tallies, dead_dropped: deadDropped };
+  });
   level('muster_wills', 'Wills that are kept for their clients', () => g.sessions().wills);
 
   total('muster_readings_stored_total', 'Readings committed to disk', () => c.readingsStored);

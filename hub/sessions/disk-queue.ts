@@ -2,11 +2,11 @@ import type { Delivery, Qos, RoutedMessage, Subscription } from '#protocols/mess
 import { DURABLE_PACKET_IDS } from '#protocols/session-state.js';
 import type { Audience } from '#hub/router/port.js';
 import type { KeptSession, QueueRow } from '#hub/store/port.js';
-import { Pages, type PageParts } from './pages.ts';
-import type { QueueLimits, QueueSums, SessionQueue, Taker } from './queue.ts';
+import type { SessionQueue, Taker } from './queue.ts';
 import { isDroppable, QueuedMessage, type Entry } from './queued-message.ts';
+import { ReadAhead, type ReadAheadParts } from './read-ahead.ts';
 import { fromStored, hasExpired, messageBytes } from './stored-message.ts';
-import { Window } from './window.ts';
+import type { Window } from './window.ts';
 
 /** What an entry is charged with besides its message. */
 const ENTRY_BYTES = 64;
@@ -14,11 +14,6 @@ const ENTRY_BYTES = 64;
 const OVERSHOOT = 2;
 /** Entries that are looked at together for the oldest to drop. */
 const TRIM_PAGE = 256;
-
-export interface DiskQueueParts extends PageParts {
-  readonly limits: QueueLimits;
-  readonly sums: QueueSums;
-}
 
 /** What of a session the queue looks at. */
 export interface QueueOwner {
@@ -33,11 +28,11 @@ export interface QueueOwner {
  * messages that come next, in order. A message is offered once it is committed, and leaves the disk when it is finished.
  *
  * Of the live entries some were sent on this connection (`#sent`), some wait in the window, and the rest, all of higher places than
- * `#cursor`, are on disk alone (`#unread`), from where they are read page by page. See docs/sessions.md.
+ * the window, are on disk alone (`#unread`), from where they are read page by page. See docs/sessions.md.
  */
 export class DiskQueue implements SessionQueue {
   readonly lasts = true;
-  readonly #parts: DiskQueueParts;
+  readonly #parts: ReadAheadParts;
   readonly #owner: QueueOwner;
   dropped = 0;
   /** Live messages, whether sent or not, and their bytes. */
@@ -54,24 +49,34 @@ export class DiskQueue implements SessionQueue {
   #taker: Taker | null = null;
   readonly #sent = new Map<number, QueuedMessage>();
   #sentBytes = 0;
-  readonly #window: Window;
-  #cursor = 0;
+  readonly #ahead: ReadAhead<QueuedMessage>;
   #pumping = false;
   /** The head of the window was offered, and not taken. */
   #refused = false;
-  /** A page is being read for the window, or is about to be. */
-  #reading = false;
-  readonly #pages: Pages;
   /** The oldest are being looked for, to be dropped. */
   #trimming = false;
   /** From the beginning of a connection to its end. */
   #claimed = false;
 
-  constructor(parts: DiskQueueParts, owner: QueueOwner) {
+  constructor(parts: ReadAheadParts, owner: QueueOwner) {
+    // eslint-disable-next-line @typescript-eslint/no-this-alias -- for the getters below
+    const queue = this;
     this.#parts = parts;
     this.#owner = owner;
-    this.#window = new Window(parts.limits, parts.sums);
-    this.#pages = new Pages(parts, owner.id);
+    this.#ahead = new ReadAhead(parts, owner.id, {
+      get unread(): number {
+        return queue.#unread;
+      },
+      get nextPlace(): number {
+        return queue.#nextPlace;
+      },
+      entryOf: (row) => new QueuedMessage(this, this.#entryOf(row), row.place <= this.#sentPlace, true),
+      filled: () => {
+        this.#trim();
+        this.pump();
+      },
+      correct: () => this.#correct(),
+    });
   }
 
   /** As an earlier run left it. `mayHaveSent`: its connection was open when the hub died. */
@@ -130,7 +135,7 @@ export class DiskQueue implements SessionQueue {
     this.#add(1, bytes);
     if (this.#taker !== null && !behind && this.#window.fits(bytes)) {
       const queued = new QueuedMessage(this, { message, matches, qos, retain, place, bytes }, false, false);
-      this.#intoWindow(queued);
+      this.#ahead.push(queued);
       this.#parts.journal.settleAfterCommit(queued);
     }
     this.#trim();
@@ -149,7 +154,6 @@ export class DiskQueue implements SessionQueue {
   attach(taker: Taker): void {
     this.claim();
     this.#taker = taker;
-    this.#cursor = 0;
     this.#read();
   }
 
@@ -234,10 +238,10 @@ export class DiskQueue implements SessionQueue {
     // Before it is offered: the session may finish it, and the connection may end, from within.
     this.#sent.set(next.place, next);
     this.#sentBytes += next.bytes;
-    const { turn } = this.#pages;
+    const { turn } = this.#ahead.pages;
     this.#refused = !taker.forward(next);
     if (!this.#refused) return true;
-    if (turn === this.#pages.turn && this.#sent.has(next.place)) {
+    if (turn === this.#ahead.pages.turn && this.#sent.has(next.place)) {
       this.#unsend(next);
       this.#window.unshift(next);
     }
@@ -259,51 +263,22 @@ export class DiskQueue implements SessionQueue {
   }
 
   #endTurn(): void {
-    this.#pages.forget();
-    this.#reading = false;
+    this.#ahead.forget();
     this.#trimming = false;
     this.#refused = false;
     this.#sent.clear();
     this.#sentBytes = 0;
-    this.#window.clear();
   }
 
   // ---- the window
 
-  #intoWindow(queued: QueuedMessage): void {
-    this.#window.push(queued);
-    this.#cursor = queued.place;
+  get #window(): Window<QueuedMessage> {
+    return this.#ahead.window;
   }
 
   /** Reads on, when half of the window is free. */
   #read(): void {
-    if (this.#taker === null || this.#reading || this.#unread === 0) return;
-    const { free } = this.#window;
-    if (free === null) return;
-    this.#reading = true;
-    const { messages: limit, bytes: maxBytes } = free;
-    this.#pages.read(this.#cursor, limit, maxBytes, (rows) => this.#filled(rows));
-  }
-
-  #filled(rows: readonly QueueRow[]): void {
-    for (const row of rows)
-      this.#intoWindow(new QueuedMessage(this, this.#entryOf(row), row.place <= this.#sentPlace, true));
-    if (rows.length > 0) {
-      this.#reading = false;
-      this.#trim();
-      this.pump();
-      return;
-    }
-    // What is on its way to the disk cannot be read yet.
-    const last = this.#nextPlace;
-    this.#pages.afterCommit(() => {
-      this.#pages.read(this.#cursor, 1, 1, (found) => {
-        this.#reading = false;
-        // Counted and not there, with nothing on its way: the disk is right.
-        if (found.length === 0 && this.#nextPlace === last) this.#correct();
-        this.#read();
-      });
-    });
+    if (this.#taker !== null) this.#ahead.read();
   }
 
   #correct(): void {
@@ -349,7 +324,7 @@ export class DiskQueue implements SessionQueue {
   /** No live place is lower. */
   #lowest(): number {
     let lowest = this.#window.peek()?.place ?? this.#nextPlace;
-    if (this.#unread > 0) lowest = Math.min(lowest, Math.max(this.#first, this.#cursor + 1));
+    if (this.#unread > 0) lowest = Math.min(lowest, Math.max(this.#first, this.#ahead.cursor + 1));
     for (const place of this.#sent.keys()) lowest = Math.min(lowest, place);
     for (const place of this.#released) lowest = Math.min(lowest, place);
     return lowest;
@@ -368,13 +343,13 @@ export class DiskQueue implements SessionQueue {
     else if (this.#isOver() && !this.#claimed && !this.#trimming) {
       this.#trimming = true;
       // What was removed just now must not be found again.
-      this.#pages.afterCommit(() => this.#trimOnDisk(0, true));
+      this.#ahead.pages.afterCommit(() => this.#trimOnDisk(0, true));
     }
   }
 
   /** `isHead`: nothing that is alive comes before this page. */
   #trimOnDisk(afterPlace: number, isHead: boolean): void {
-    this.#pages.read(afterPlace, TRIM_PAGE, this.#parts.limits.windowBytes, (rows) => {
+    this.#ahead.pages.read(afterPlace, TRIM_PAGE, this.#parts.limits.windowBytes, (rows) => {
       let gone = isHead;
       const released = Math.min(...this.#released);
       for (const row of rows) {

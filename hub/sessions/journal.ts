@@ -1,7 +1,7 @@
 import type { RoutedMessage } from '#protocols/message.js';
 import type { Outcome, Pending } from '#protocols/outcome.js';
 import type { Audience, RetainedJournal } from '#hub/router/port.js';
-import type { SessionWrite, SubscriptionRow } from '#hub/store/port.js';
+import type { SessionWrite, StartState, SubscriptionRow } from '#hub/store/port.js';
 import type { Telemetry } from '#hub/telemetry/port.js';
 import { messageBytes, toStored } from './stored-message.ts';
 
@@ -25,6 +25,7 @@ export interface NewEntry {
 export class SessionJournal implements RetainedJournal {
   readonly #telemetry: Pick<Telemetry, 'keep' | 'settleAfterCommit'>;
   #lastMessageId = 0;
+  #lastQueueId = 0;
   /** The message that was written last and whom it was for: the next session that keeps it names the same id. */
   #message: RoutedMessage | null = null;
   #audience: Audience = 'all';
@@ -35,8 +36,14 @@ export class SessionJournal implements RetainedJournal {
   }
 
   /** Ids go on above those of earlier runs. */
-  restore(lastMessageId: number): void {
+  restore({ lastMessageId, lastSessionId }: Pick<StartState, 'lastMessageId' | 'lastSessionId'>): void {
     this.#lastMessageId = lastMessageId;
+    this.#lastQueueId = lastSessionId;
+  }
+
+  /** A number for whatever has a queue on disk, a session or a named queue; never given twice. */
+  newQueueId(): number {
+    return ++this.#lastQueueId;
   }
 
   write(write: SessionWrite, bytes = WRITE_BYTES): void {
@@ -56,6 +63,15 @@ export class SessionJournal implements RetainedJournal {
     }
     this.write({ op: 'queue.add', message: this.#lastMessageId, ...entry });
     this.#wrote = true;
+  }
+
+  /** The same for a message that comes by itself, and not from the router: nobody's answer is taken for its own. */
+  put(message: RoutedMessage, entry: NewEntry): void {
+    const id = ++this.#lastMessageId;
+    // Its id is the last one: the next session that keeps the router's message writes it again.
+    this.#message = null;
+    this.write({ op: 'message.add', id, message: toStored(message, false) }, messageBytes(message));
+    this.write({ op: 'queue.add', message: id, ...entry });
   }
 
   subscription(session: number, subscription: SubscriptionRow): void {

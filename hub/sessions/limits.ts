@@ -9,9 +9,9 @@ export interface QueueConfig {
 }
 
 /** One read of the disk brings a few dozen messages of the usual size; large ones come one by one. */
-const WINDOW_BYTES = 256 * 1024;
+export const WINDOW_BYTES = 256 * 1024;
 /** A thousand connected sessions with full windows of small messages, or 256 with full windows of large ones. */
-const WINDOW_BYTES_IN_ALL = 64 * 1024 * 1024;
+export const WINDOW_BYTES_IN_ALL = 64 * 1024 * 1024;
 /** Topics of retained messages that sessions without a connection are still owed, together: 8 MB of references. */
 export const MAX_OWED_TOPICS = 1_000_000;
 

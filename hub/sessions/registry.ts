@@ -3,10 +3,10 @@ import type { Principal } from '#protocols/principal.js';
 import type { Clock } from '#hub/clock.js';
 import type { Router } from '#hub/router/port.js';
 import type { KeptSession, StartState, StoreReader } from '#hub/store/port.js';
+import type { AwayList, Over } from './away.ts';
 import type { SessionJournal } from './journal.ts';
 import { sessionKey } from './key.ts';
 import { MAX_OWED_TOPICS } from './limits.ts';
-import { afterLong } from './long-timer.ts';
 import type { Sessions, SessionStats, SessionView } from './port.ts';
 import type { QueueLimits, QueueObserver, QueueSums } from './queue.ts';
 import { OwedRetained } from './owed-retained.ts';
@@ -21,10 +21,12 @@ export interface SessionRegistryOptions {
   readonly reader: Pick<StoreReader, 'sessionQueue'>;
   readonly wills: WillBook;
   readonly limits: QueueLimits;
+  /** What waits in their queues, and in whatever else is charged to them. */
+  readonly sums: QueueSums;
   /** The longest that a session is kept without a connection, in milliseconds. */
   readonly expiryMs: number;
-  /** Most sessions without a connection, at least 1; past it the one that has been without for longest goes. */
-  readonly maxSessions: number;
+  /** Those without a connection stand there. */
+  readonly away: AwayList;
   readonly observer: QueueObserver;
 }
 
@@ -58,31 +60,25 @@ export interface Opened {
 export class SessionRegistry implements Sessions {
   readonly #options: SessionRegistryOptions;
   readonly #feed: RetainedFeed;
-  readonly #sums: QueueSums = { messages: 0, bytes: 0, windowBytes: 0 };
   readonly #sessions = new Map<string, Session>();
-  /** Without a connection, in the order in which they lost it. */
-  readonly #away = new Set<Session>();
   /** Retained messages that were not given when their session's connection ended. */
   readonly #owed = new OwedRetained<Session>(MAX_OWED_TOPICS);
   #lasting = 0;
-  #lastId = 0;
+  /** Without a connection. */
+  #away = 0;
   #serial = 0;
-  #expired = 0;
-  #evicted = 0;
+  readonly #over = { expired: 0, evicted: 0 };
 
-  /** Throws RangeError when `maxSessions` is below 1. */
   constructor(options: SessionRegistryOptions) {
-    if (!(options.maxSessions >= 1)) throw new RangeError('maxSessions must be at least 1');
     this.#options = options;
     this.#feed = new RetainedFeed(options.clock);
   }
 
   /** Sessions as an earlier run left them; none has a connection. Before `open`, with the router open. */
-  restore(state: Pick<StartState, 'sessions' | 'lastSessionId'>): void {
-    this.#lastId = state.lastSessionId;
+  restore(state: Pick<StartState, 'sessions'>): void {
     const nowMs = this.#options.clock.now();
     const since = (kept: KeptSession): number => (kept.session.detachedUs ?? nowMs * 1000) / 1000;
-    // The map of those that are away begins with the longest.
+    // The list of those that are away begins with the longest.
     for (const kept of [...state.sessions].sort((a, b) => since(a) - since(b))) this.#restore(kept, since(kept), nowMs);
   }
 
@@ -107,7 +103,7 @@ export class SessionRegistry implements Sessions {
     }
     if (kept !== undefined) this.#end(kept);
     const facts = { key, principal, clientId, protocol, createdMs: clock.now() };
-    const session = this.#make(facts, expiryS > 0 ? ++this.#lastId : null, expiryS);
+    const session = this.#make(facts, expiryS > 0 ? this.#options.journal.newQueueId() : null, expiryS);
     session.claim(holder);
     if (session.lasts) this.#put(session);
     return { session, resumed: false, wrote: session.lasts || kept?.lasts === true };
@@ -178,14 +174,13 @@ export class SessionRegistry implements Sessions {
   }
 
   get stats(): SessionStats {
-    const { messages, bytes } = this.#sums;
+    const { messages, bytes } = this.#options.sums;
     return {
-      connected: this.#sessions.size - this.#away.size,
-      away: this.#away.size,
+      connected: this.#sessions.size - this.#away,
+      away: this.#away,
       queuedMessages: messages,
       queuedBytes: bytes,
-      expired: this.#expired,
-      evicted: this.#evicted,
+      ...this.#over,
       wills: this.#options.wills.size,
     };
   }
@@ -209,9 +204,12 @@ export class SessionRegistry implements Sessions {
 
   /** Forgets everything; what is on disk stays there. */
   close(): void {
-    for (const session of this.#sessions.values()) session.close();
+    for (const session of this.#sessions.values()) {
+      this.#options.away.delete(session);
+      session.close();
+    }
     this.#sessions.clear();
-    this.#away.clear();
+    this.#away = 0;
     this.#owed.clear();
     this.#feed.close();
   }
@@ -224,7 +222,7 @@ export class SessionRegistry implements Sessions {
     const key = sessionKey(principal, clientId);
     if (leftMs <= 0) {
       this.#options.journal.write({ op: 'session.delete', id });
-      this.#expired++;
+      this.#over.expired++;
       return;
     }
     const session = this.#make({ key, principal, clientId, protocol, createdMs: createdUs / 1000 }, id, expiryS);
@@ -232,12 +230,12 @@ export class SessionRegistry implements Sessions {
     session.restore(kept, detachedUs === null);
     // Its connection has ended now; the next start must not take it for one that ends then.
     if (detachedUs === null) this.#put(session);
-    this.#goAway(session, leftMs);
+    this.#goAway(session, leftMs, sinceMs);
   }
 
   #make(facts: Session['facts'], id: number | null, expiryS: number): Session {
-    const { router, clock, journal, reader, limits, observer } = this.#options;
-    const parts = { router, clock, journal, reader, limits, sums: this.#sums, observer };
+    const { router, clock, journal, reader, limits, sums, observer } = this.#options;
+    const parts = { router, clock, journal, reader, limits, sums, observer };
     const session = new Session(facts, id, ++this.#serial, expiryS, parts);
     this.#sessions.set(facts.key, session);
     if (session.lasts) this.#lasting++;
@@ -250,29 +248,26 @@ export class SessionRegistry implements Sessions {
 
   /** It has a connection again. */
   #back(session: Session): void {
-    this.#away.delete(session);
-    session.expiry?.cancel();
-    session.expiry = null;
+    if (this.#options.away.delete(session)) this.#away--;
     session.detachedMs = null;
   }
 
   /** Begins its time without a connection. */
-  #goAway(session: Session, leftMs: number): void {
-    this.#away.add(session);
-    session.expiry = afterLong(this.#options.clock, leftMs, () => {
-      this.#expired++;
+  #goAway(session: Session, leftMs: number, sinceMs?: number): void {
+    this.#away++;
+    const over: Over = (why) => {
+      this.#away--;
+      this.#over[why]++;
       this.#end(session);
-    });
-    if (this.#away.size <= this.#options.maxSessions) return;
-    this.#evicted++;
-    this.#end(this.#away.values().next().value!);
+    };
+    this.#options.away.add(session, leftMs, over, sinceMs);
   }
 
   /** The session is over, on disk too, and its will is due. */
   #end(session: Session): void {
     this.#feed.stop(session);
     this.#owed.take(session);
-    this.#away.delete(session);
+    if (this.#options.away.delete(session)) this.#away--;
     if (this.#sessions.get(session.key) === session) this.#sessions.delete(session.key);
     session.close();
     if (session.id !== null) {

@@ -4,15 +4,16 @@ import type { Principal } from '#protocols/principal.js';
 import { packetIdOf, SessionState } from '#protocols/session-state.js';
 import type { DeviceSession } from '#protocols/subprotocol.js';
 import { resolveMe } from '#protocols/topics.js';
-import type { Timer } from '#hub/clock.js';
 import { lowerQos } from '#hub/router/live.js';
 import type { Audience, Router, Subscriber } from '#hub/router/port.js';
 import type { KeptSession, SessionRow } from '#hub/store/port.js';
-import { DiskQueue, type DiskQueueParts } from './disk-queue.ts';
+import { isCommandTopicOf } from './command-topics.ts';
+import { DiskQueue } from './disk-queue.ts';
 import type { SessionJournal } from './journal.ts';
 import { MemoryQueue } from './memory-queue.ts';
 import type { SessionView } from './port.ts';
 import type { SessionQueue } from './queue.ts';
+import type { ReadAheadParts } from './read-ahead.ts';
 import type { RetainedReader } from './retained-feed.ts';
 
 /** Who has the session now: the connection that opened it. */
@@ -26,7 +27,7 @@ export interface SessionFacts {
   readonly createdMs: number;
 }
 
-export interface SessionParts extends DiskQueueParts {
+export interface SessionParts extends ReadAheadParts {
   readonly router: Router;
 }
 
@@ -53,8 +54,6 @@ export class Session implements Subscriber, RetainedReader {
   holder: Holder | null = null;
   /** Since when it has no connection, by the wall clock; null: it has one. */
   detachedMs: number | null = null;
-  /** Ends its time without a connection. */
-  expiry: Timer | null = null;
   /** The connection has said that messages may come. */
   #ready: Holder | null = null;
   /** Packet ids in `state.received` whose message is not decided on disk. */
@@ -127,8 +126,6 @@ export class Session implements Subscriber, RetainedReader {
     this.#router.remove(this);
     this.holder = null;
     this.#ready = null;
-    this.expiry?.cancel();
-    this.expiry = null;
     this.queue.close();
   }
 
@@ -230,6 +227,7 @@ export class Session implements Subscriber, RetainedReader {
       if (wanted.length === 0) return;
       highest = lowerQos(message.qos, highestOf(wanted));
     }
+    if (highest === 0 && wanted.some(acknowledges)) highest = 1;
     const kept = this.lasts && highest > 0;
     if (audience !== 'all' && kept !== (audience === 'kept')) return;
     const retain = message.retain && wanted.some(({ retainAsPublished }) => retainAsPublished === true);
@@ -260,7 +258,8 @@ export class Session implements Subscriber, RetainedReader {
 
   give(topic: string, subscription: Subscription): void {
     for (const message of this.#router.retained(topic)) {
-      this.#send(message, [subscription], lowerQos(message.qos, subscription.qos), true, null);
+      const qos = acknowledges(subscription) ? subscription.qos : lowerQos(message.qos, subscription.qos);
+      this.#send(message, [subscription], qos, true, null);
     }
   }
 
@@ -314,15 +313,9 @@ export class Session implements Subscriber, RetainedReader {
 }
 
 const NOTHING = Buffer.alloc(0);
-const DEVICES = 'devices/';
 
-/** Does the topic stand under `devices/{device}/commands/`? Nothing is made for the answer, not even the prefix, which each session would keep. */
-function isCommandTopicOf(topic: string, device: string): boolean {
-  return (
-    topic.startsWith(DEVICES) &&
-    topic.startsWith(device, DEVICES.length) &&
-    topic.startsWith('/commands/', DEVICES.length + device.length)
-  );
+function acknowledges(subscription: Subscription): boolean {
+  return subscription.acknowledges === true;
 }
 
 function highestOf(matches: readonly Subscription[]): Qos {

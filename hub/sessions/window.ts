@@ -1,12 +1,11 @@
 import { Fifo } from './fifo.ts';
 import type { QueueLimits, QueueSums } from './queue.ts';
-import type { QueuedMessage } from './queued-message.ts';
 
-/** What a connected session has of its queue in memory: the messages that come next, in order, bounded in number and bytes. */
-export class Window {
+/** What is in memory of a queue on disk that is given out: the messages that come next, in order, bounded in number and bytes. */
+export class Window<Queued extends { readonly bytes: number }> {
   readonly #limits: QueueLimits;
   readonly #sums: QueueSums;
-  readonly #messages = new Fifo<QueuedMessage>();
+  readonly #messages = new Fifo<Queued>();
   #bytes = 0;
 
   constructor(limits: QueueLimits, sums: QueueSums) {
@@ -42,11 +41,11 @@ export class Window {
     return messages * 2 < windowMessages || bytes <= 0 ? null : { messages, bytes };
   }
 
-  peek(): QueuedMessage | undefined {
+  peek(): Queued | undefined {
     return this.#messages.peek();
   }
 
-  push(queued: QueuedMessage): void {
+  push(queued: Queued): void {
     this.#messages.push(queued);
     this.#charge(queued.bytes);
   }
@@ -57,13 +56,13 @@ export class Window {
   }
 
   /** Puts back what was just taken. */
-  unshift(queued: QueuedMessage): void {
+  unshift(queued: Queued): void {
     this.#messages.unshift(queued);
     this.#charge(queued.bytes);
   }
 
   /** Takes out the first for which `test` is true. */
-  takeFirst(test: (queued: QueuedMessage) => boolean): QueuedMessage | undefined {
+  takeFirst(test: (queued: Queued) => boolean): Queued | undefined {
     const queued = this.#messages.takeFirst(test);
     if (queued !== undefined) this.#charge(-queued.bytes);
     return queued;

@@ -64,6 +64,13 @@ export interface SeriesRow {
   readonly id: number;
   readonly device: string;
   readonly metric: string;
+  /** At a start: what its readings were last given in (`series.unit`); absent: no unit ever. A new series has none yet. */
+  readonly unit?: string;
+}
+
+export interface SeriesUnit {
+  readonly series: number;
+  readonly unit: string;
 }
 
 /**
@@ -77,7 +84,7 @@ export interface SequencedMessage {
   readonly seq: number;
   readonly firstRow: number;
   readonly endRow: number;
-  /** What is recorded with it instead of readings: a rejection or an event. */
+  /** What is recorded with it: a rejection or an event instead of readings, or the units that its readings brought. */
   readonly control: ControlWrite | null;
 }
 
@@ -140,6 +147,41 @@ export interface SubscriptionRow {
   readonly identifier?: number;
 }
 
+/**
+ * A queue that its consumers share, or the queue of a durable subscription. Its entries name its id as those of sessions name theirs: the
+ * numbers are of one row.
+ */
+export interface NamedQueueRow {
+  readonly id: number;
+  /** Of a queue its name, of a durable subscription the id that its client gave it. */
+  readonly name: string;
+  /** Null: a queue. */
+  readonly subscription: DurableRow | null;
+  readonly createdUs: number;
+  /** It has consumers (or had when the hub died). */
+  readonly consumed: boolean;
+  /** Every message up to this place may have been given to a consumer. */
+  readonly sentPlace: number;
+  /** Messages that it had to drop because it was full. */
+  readonly dropped: number;
+}
+
+/** Whose durable subscription it is, and to what. */
+export interface DurableRow {
+  readonly principalKind: 'device' | 'application';
+  readonly principalId: string;
+  readonly anonymous: boolean;
+  readonly clientId: string;
+  /** Protocol family. */
+  readonly protocol: string;
+  /** As the client wrote it, in MQTT form. */
+  readonly filter: string;
+  /** It goes with its consumer. */
+  readonly autoDelete: boolean;
+  /** Since when it has no consumer; null: it has one (or had when the hub died). */
+  readonly detachedUs: number | null;
+}
+
 /** A will that is published when its connection is gone. One for each session key. */
 export interface WillRow {
   readonly key: string;
@@ -164,6 +206,9 @@ export type SessionWrite =
   | { readonly op: 'session.put'; readonly session: SessionRow }
   /** With its subscriptions, queue and receipts. */
   | { readonly op: 'session.delete'; readonly id: number }
+  | { readonly op: 'namedQueue.put'; readonly queue: NamedQueueRow }
+  /** With its entries. */
+  | { readonly op: 'namedQueue.delete'; readonly id: number }
   | { readonly op: 'subscription.put'; readonly session: number; readonly subscription: SubscriptionRow }
   | { readonly op: 'subscription.delete'; readonly session: number; readonly id: string }
   /**
@@ -173,6 +218,7 @@ export type SessionWrite =
   | { readonly op: 'message.add'; readonly id: number; readonly message: StoredMessage }
   | {
       readonly op: 'queue.add';
+      /** Or the named queue. */
       readonly session: number;
       readonly place: number;
       readonly message: number;
@@ -186,6 +232,8 @@ export type SessionWrite =
   | { readonly op: 'queue.remove'; readonly session: number; readonly place: number }
   /** The message is finished; the place stays as a release that is owed. It is charged with nothing. */
   | { readonly op: 'queue.release'; readonly session: number; readonly place: number }
+  /** A consumer has refused the message so many times. */
+  | { readonly op: 'queue.refuse'; readonly session: number; readonly place: number; readonly refused: number }
   | { readonly op: 'receipt.add'; readonly session: number; readonly packetId: number }
   | { readonly op: 'receipt.remove'; readonly session: number; readonly packetId: number }
   | { readonly op: 'retained.put'; readonly message: StoredMessage }
@@ -193,13 +241,15 @@ export type SessionWrite =
   | { readonly op: 'will.put'; readonly will: WillRow }
   | { readonly op: 'will.delete'; readonly key: string };
 
-/** A message that waits in a session's queue. */
+/** A message that waits in the queue of a session, or in a named one. */
 export interface QueueRow {
   readonly place: number;
   readonly qos: 1 | 2;
   readonly retain: boolean;
   readonly matches: readonly string[];
   readonly bytes: number;
+  /** How often a consumer has refused it. */
+  readonly refused: number;
   readonly message: StoredMessage;
 }
 
@@ -207,18 +257,26 @@ export interface QueueRow {
 export interface KeptSession {
   readonly session: SessionRow;
   readonly subscriptions: readonly SubscriptionRow[];
-  readonly queue: {
-    /** Messages that wait, without releases. */
-    readonly count: number;
-    readonly bytes: number;
-    /** Lowest and highest place, releases included; 0: there is none. */
-    readonly first: number;
-    readonly last: number;
-    /** Places whose release is owed, ascending. */
-    readonly released: readonly number[];
-  };
+  readonly queue: KeptEntries;
   /** Packet ids of QoS 2 messages that were taken and not yet released, ascending. */
   readonly receipts: readonly number[];
+}
+
+/** A named queue as the hub finds it at its start. Its messages stay on disk. */
+export interface KeptQueue {
+  readonly queue: NamedQueueRow;
+  readonly entries: KeptEntries;
+}
+
+export interface KeptEntries {
+  /** Messages that wait, without releases. */
+  readonly count: number;
+  readonly bytes: number;
+  /** Lowest and highest place, releases included; 0: there is none. */
+  readonly first: number;
+  readonly last: number;
+  /** Places whose release is owed, ascending. */
+  readonly released: readonly number[];
 }
 
 export interface BatchResult {
@@ -283,6 +341,10 @@ export type ControlWrite =
       readonly keepPerDevice: number;
       readonly keepInAll: number;
     }
+  /** What the readings of a series are given in from now on. */
+  | ({ readonly op: 'series.unit' } & SeriesUnit)
+  /** The same of the series of one numbered message. */
+  | { readonly op: 'series.units'; readonly units: readonly SeriesUnit[] }
   | { readonly op: 'event.add'; readonly event: Omit<EventRow, 'id'>; readonly keepPerDevice: number }
   | { readonly op: 'operator.create'; readonly operator: OperatorRow }
   /** Replaces all but `createdUs`. */
@@ -476,7 +538,9 @@ export interface StartState {
   readonly signIns: readonly SignInRow[];
   /** In the order of their ids. */
   readonly sessions: readonly KeptSession[];
-  /** Highest ids ever given. */
+  /** In the order of their ids. */
+  readonly queues: readonly KeptQueue[];
+  /** Highest ids ever given; that of sessions is of named queues, too. */
   readonly lastSessionId: number;
   readonly lastMessageId: number;
   /** Oldest first. */
@@ -516,7 +580,7 @@ export interface StoreReader {
   /** Id of the last log row; 0: the log is empty. */
   lastLogId(): Promise<number>;
   /**
-   * Messages that wait for a session, with place > afterPlace, ascending, without releases: at most `limit` (capped at 1,000), and no more once
+   * Messages that wait for a session or in a named queue, with place > afterPlace, ascending, without releases: at most `limit` (capped at 1,000), and no more once
    * their `bytes` come to `maxBytes`. One comes always, where there is one; fewer than `limit` does not say that there are no more.
    */
   sessionQueue(query: {

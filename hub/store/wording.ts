@@ -6,7 +6,7 @@ export function takenOverDetail(epoch: number): string {
   return `connection ${epoch} took over`;
 }
 
-type Thing = 'device' | 'token' | 'command' | 'operator' | 'sign-in';
+type Thing = 'device' | 'token' | 'command' | 'operator' | 'sign-in' | 'series';
 
 export function notFound(what: Thing, id: string): ControlResult {
   return { ok: false, code: 'not_found', message: `There is no ${what} ${id}.` };

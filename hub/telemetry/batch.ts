@@ -20,6 +20,8 @@ export interface AfterCommit {
 }
 
 const FIRST_CAPACITY = 1024;
+/** What a unit that is written is charged with. */
+const UNIT_BYTES = 256;
 
 /** The batch that fills while another one commits: columns that grow, and everybody who waits for it. */
 export class OpenBatch {
@@ -32,6 +34,10 @@ export class OpenBatch {
   /** Series with a value that counts as soon as the batch is on disk, each once. */
   readonly touched: Series[] = [];
   readonly newSeries: SeriesRow[] = [];
+  /** Of messages that count whatever happens. */
+  readonly #units = new Map<Series, string>();
+  /** Of sequenced ones, by their place in `sequenced`. */
+  readonly #sequencedUnits: { readonly index: number; readonly units: ReadonlyMap<Series, string> }[] = [];
   readonly sequenced: SequencedMessage[] = [];
   readonly sessions: SessionWrite[] = [];
   readonly control: ControlWrite[] = [];
@@ -77,6 +83,26 @@ export class OpenBatch {
     }
   }
 
+  /** The series are measured in these units from now on. Rare: said once, and again only when one changes. Written once for each series. */
+  addUnits(units: ReadonlyMap<Series, string>): void {
+    for (const [series, unit] of units) {
+      this.#unitUnderWay(series, unit, !this.#units.has(series));
+      this.#units.set(series, unit);
+    }
+  }
+
+  /** The same of the message that is put into `sequenced` next: only when it turns out to be stored. */
+  addSequencedUnits(units: ReadonlyMap<Series, string>): ControlWrite {
+    for (const [series, unit] of units) this.#unitUnderWay(series, unit, true);
+    this.#sequencedUnits.push({ index: this.sequenced.length, units });
+    return { op: 'series.units', units: Array.from(units, ([{ id }, unit]) => ({ series: id, unit })) };
+  }
+
+  #unitUnderWay(series: Series, unit: string, isFurther: boolean): void {
+    series.unitUnderWay(unit, isFurther);
+    if (isFurther) this.bytes += UNIT_BYTES;
+  }
+
   /** The batch stops filling: the values it brought wait for its commit. */
   seal(): WriteBatch {
     for (const series of this.touched) {
@@ -84,6 +110,7 @@ export class OpenBatch {
       series.sealedValue = series.openValue;
       series.openUs = -1;
     }
+    for (const [series, unit] of this.#units) this.control.push({ op: 'series.unit', series: series.id, unit });
     return {
       newSeries: this.newSeries,
       rows: {
@@ -101,11 +128,16 @@ export class OpenBatch {
   }
 
   /** It is on disk: what it brought is the latest now. */
-  publishLatest(): void {
+  publishLatest(result: BatchResult): void {
     for (const series of this.touched) {
       series.committed(series.sealedUs, series.sealedValue);
       series.sealedUs = -1;
     }
+    // In the order in which the store wrote them.
+    for (const { index, units } of this.#sequencedUnits) {
+      decided(units, result.sequenced[index]!.kind === 'stored');
+    }
+    decided(this.#units, true);
   }
 
   #grow(): void {
@@ -115,6 +147,10 @@ export class OpenBatch {
     this.#kind = grown(new Uint8Array(this.#capacity), this.#kind);
     this.#number = grown(new Float64Array(this.#capacity), this.#number);
   }
+}
+
+function decided(units: ReadonlyMap<Series, string>, counts: boolean): void {
+  for (const [series, unit] of units) series.unitDecided(unit, counts);
 }
 
 function grown<T extends Uint32Array | Float64Array | Uint8Array>(larger: T, old: T): T {

@@ -128,7 +128,7 @@ export class Committer implements TelemetryBacklog {
     const now = this.#clock.monotonic();
     this.#sealed = null;
     // Before the next batch is sealed: both use the same place in each series.
-    batch.publishLatest();
+    batch.publishLatest(result);
     // The next commit runs in the worker while this one's acknowledgements are written here.
     this.#start();
     this.#observer.committed(storedRows(batch, result), now - batch.commitMs, now - batch.firstMs);

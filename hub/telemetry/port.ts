@@ -15,6 +15,11 @@ export interface Telemetry {
     position?: StreamPosition,
     published?: () => void,
   ): void;
+  /**
+   * Makes room for the metrics of these readings, which are to be accepted later: whoever tells of a message before its turn asks first.
+   * @throws PayloadError `series_limit`, as `accept` does.
+   */
+  reserve(device: string, readings: readonly Reading[]): void;
   /** A control write in the next batch. Rejects with StoreError only when the hub gave up on the batch at shutdown. */
   write(control: ControlWrite): Promise<ControlResult>;
   /** A control write that stands in the place of readings, in order with them and under the same `position`. */
@@ -58,6 +63,8 @@ export interface CommittedSeries {
   /** Integer microseconds since 1970. */
   readonly latestUs: number;
   readonly latestValue: Value;
+  /** What its readings were last given in; undefined: no unit ever. */
+  readonly unit?: string | undefined;
 }
 
 export interface LatestValue {
@@ -65,4 +72,6 @@ export interface LatestValue {
   readonly value: Value;
   /** Integer microseconds since 1970. */
   readonly timeUs: number;
+  /** What readings of the metric were last given in; absent: no unit ever. */
+  readonly unit?: string;
 }

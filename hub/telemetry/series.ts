@@ -18,11 +18,38 @@ export class Series implements CommittedSeries {
   openValue: Value = 0;
   sealedUs = -1;
   sealedValue: Value = 0;
+  /** What its readings were last given in, on disk; undefined: no unit ever. */
+  unit: string | undefined;
+  /** The unit that came last for the batches that are not on disk yet. Those of repeated messages will change nothing. */
+  #unitSaid: string | undefined;
+  /** Writes of units in those batches: all, and those that may hold another than the last. */
+  #unitWrites = 0;
+  #otherWrites = 0;
 
-  constructor(id: number, device: string, metric: string) {
+  constructor(id: number, device: string, metric: string, unit?: string) {
     this.id = id;
     this.device = device;
     this.metric = metric;
+    this.unit = unit;
+  }
+
+  /** It may have another unit when what is under way is on disk. */
+  mayDifferFrom(unit: string): boolean {
+    return unit !== this.unit || (this.#unitWrites > 0 && (unit !== this.#unitSaid || this.#otherWrites > 0));
+  }
+
+  /** `unit` goes into the batch that fills: by a further write, or in place of what one would have written. */
+  unitUnderWay(unit: string, isFurther: boolean): void {
+    if (unit !== this.#unitSaid) this.#otherWrites = this.#unitWrites;
+    this.#unitSaid = unit;
+    if (isFurther) this.#unitWrites++;
+  }
+
+  /** A write has been decided, the oldest first; `counts`: it is on disk. */
+  unitDecided(unit: string, counts: boolean): void {
+    this.#unitWrites--;
+    if (this.#otherWrites > 0) this.#otherWrites--;
+    if (counts) this.unit = unit;
   }
 
   /** A committed value: the greatest time is the latest, the last committed among equals. */
@@ -31,6 +58,11 @@ export class Series implements CommittedSeries {
     this.latestUs = timeUs;
     this.latestValue = value;
   }
+}
+
+/** A copy that outlives its message: a decoder may have cut the text out of that of many kilobytes, and it would keep all of them. */
+export function ownText(text: string): string {
+  return Buffer.from(text).toString();
 }
 
 /** All series by device and metric. Ids are given here, travel in the batch that first uses them, and are never reused. */
@@ -46,7 +78,7 @@ export class SeriesIndex {
   restore(state: StartState): void {
     const byId = new Map<number, Series>();
     for (const row of state.series) {
-      const series = new Series(row.id, row.device, row.metric);
+      const series = new Series(row.id, row.device, row.metric, row.unit);
       byId.set(row.id, series);
       this.#of(row.device).set(row.metric, series);
     }
@@ -77,8 +109,9 @@ export class SeriesIndex {
       );
     }
     const rows: SeriesRow[] = [];
-    for (const metric of metrics) {
+    for (const name of metrics) {
       const id = ++this.#lastId;
+      const metric = ownText(name);
       known.set(metric, new Series(id, device, metric));
       rows.push({ id, device, metric });
     }
@@ -88,9 +121,10 @@ export class SeriesIndex {
   latest(device: string): LatestValue[] {
     const values: LatestValue[] = [];
     for (const series of this.#devices.get(device)?.values() ?? []) {
-      if (series.latestUs >= 0) {
-        values.push({ metric: series.metric, value: series.latestValue, timeUs: series.latestUs });
-      }
+      const { metric, latestValue, latestUs, unit } = series;
+      if (latestUs < 0) continue;
+      const latest = { metric, value: latestValue, timeUs: latestUs };
+      values.push(unit === undefined ? latest : { ...latest, unit });
     }
     return values.sort((a, b) => (a.metric < b.metric ? -1 : 1));
   }

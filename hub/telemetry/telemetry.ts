@@ -11,10 +11,10 @@ import {
   type StartState,
   type Store,
 } from '#hub/store/port.js';
-import { AwaitedControl, type AfterCommit } from './batch.ts';
+import { AwaitedControl, type AfterCommit, type OpenBatch } from './batch.ts';
 import { Committer } from './committer.ts';
 import type { CommittedSeries, LatestValue, StoreHealth, Telemetry, TelemetryBacklog } from './port.ts';
-import { SeriesIndex, type Series } from './series.ts';
+import { ownText, SeriesIndex, type Series } from './series.ts';
 
 export interface TelemetryOptions {
   readonly maxSeriesPerDevice: number;
@@ -65,17 +65,20 @@ export class TelemetryPath implements Telemetry {
     position?: StreamPosition,
     published?: () => void,
   ): void {
-    const known = this.#series.of(device);
-    const fresh = missing(known, readings);
     const batch = this.#committer.batch();
-    if (fresh !== null) batch.newSeries.push(...this.#series.reserve(device, fresh));
-    const hubUs = needsHubTime(readings) ? this.#hubTime(known, readings) : 0;
+    const series = this.#seriesOf(device, readings, batch);
+    const hubUs = needsHubTime(readings) ? this.#hubTime(series, readings) : 0;
     const firstRow = batch.count;
     const counts = position === undefined;
-    for (const reading of readings) {
-      const series = known.get(reading.metric)!;
-      batch.add(series, reading.timeUs ?? hubUs, reading.value, counts);
+    let units = null as Map<Series, string> | null;
+    for (let i = 0; i < readings.length; i++) {
+      const { timeUs, value, unit } = readings[i]!;
+      batch.add(series[i]!, timeUs ?? hubUs, value, counts);
+      if (unit !== undefined && (series[i]!.mayDifferFrom(unit) || units?.has(series[i]!) === true)) {
+        (units ??= new Map()).set(series[i]!, ownText(unit));
+      }
     }
+    if (units !== null && counts) batch.addUnits(units);
     if (position === undefined && published === undefined) {
       batch.waiting.push(pending);
       return;
@@ -86,9 +89,13 @@ export class TelemetryPath implements Telemetry {
     }
     const index = batch.sequenced.length;
     const { stream, seq } = position;
-    batch.sequenced.push({ device, stream, seq, firstRow, endRow: batch.count, control: null });
-    const values = readings.map((r) => ({ series: known.get(r.metric)!, timeUs: r.timeUs ?? hubUs, value: r.value }));
-    batch.waiting.push(new SequencedReadings(pending, index, values, published));
+    const control = units === null ? null : batch.addSequencedUnits(units);
+    batch.sequenced.push({ device, stream, seq, firstRow, endRow: batch.count, control });
+    batch.waiting.push(new SequencedReadings(pending, index, readings, series, hubUs, published));
+  }
+
+  reserve(device: string, readings: readonly Reading[]): void {
+    this.#seriesOf(device, readings, this.#committer.batch());
   }
 
   write(control: ControlWrite): Promise<ControlResult> {
@@ -158,26 +165,44 @@ export class TelemetryPath implements Telemetry {
     this.#committer.abandon();
   }
 
+  /** The series of each reading; new ones come with `batch`. Throws PayloadError `series_limit`. */
+  #seriesOf(device: string, readings: readonly Reading[], batch: OpenBatch): readonly Series[] {
+    const known = this.#series.of(device);
+    const found = seriesOf(known, readings);
+    if (found !== null) return found;
+    batch.newSeries.push(...this.#series.reserve(device, missing(known, readings)));
+    return seriesOf(known, readings)!;
+  }
+
   /** One time for the whole message, above every time that the hub gave its series before. */
-  #hubTime(known: ReadonlyMap<string, Series>, readings: readonly Reading[]): number {
+  #hubTime(series: readonly Series[], readings: readonly Reading[]): number {
     let timeUs = this.#clock.now() * 1000;
-    for (const reading of readings) {
-      if (reading.timeUs !== null) continue;
-      const last = known.get(reading.metric)!.lastHubUs;
-      if (timeUs <= last) timeUs = last + 1;
+    for (let i = 0; i < readings.length; i++) {
+      if (readings[i]!.timeUs === null && timeUs <= series[i]!.lastHubUs) timeUs = series[i]!.lastHubUs + 1;
     }
-    for (const reading of readings) {
-      if (reading.timeUs === null) known.get(reading.metric)!.lastHubUs = timeUs;
+    for (let i = 0; i < readings.length; i++) {
+      if (readings[i]!.timeUs === null) series[i]!.lastHubUs = timeUs;
     }
     return timeUs;
   }
 }
 
-/** Metrics that the device does not have yet; null: none (the common case, without allocation). */
-function missing(known: ReadonlyMap<string, Series>, readings: readonly Reading[]): Set<string> | null {
-  let fresh: Set<string> | null = null;
-  for (const reading of readings) {
-    if (!known.has(reading.metric)) (fresh ??= new Set()).add(reading.metric);
+/** The series of each reading; null: the device does not have all of them yet. */
+function seriesOf(known: ReadonlyMap<string, Series>, readings: readonly Reading[]): Series[] | null {
+  const found = new Array<Series>(readings.length);
+  for (let i = 0; i < readings.length; i++) {
+    const series = known.get(readings[i]!.metric);
+    if (series === undefined) return null;
+    found[i] = series;
+  }
+  return found;
+}
+
+/** Metrics that the device does not have yet. */
+function missing(known: ReadonlyMap<string, Series>, readings: readonly Reading[]): Set<string> {
+  const fresh = new Set<string>();
+  for (const { metric } of readings) {
+    if (!known.has(metric)) fresh.add(metric);
   }
   return fresh;
 }
@@ -221,18 +246,26 @@ class PublishedMessage implements AfterCommit {
 class SequencedReadings implements AfterCommit {
   readonly #pending: Pending;
   readonly #index: number;
-  readonly #values: readonly { series: Series; timeUs: number; value: Reading['value'] }[];
+  readonly #readings: readonly Reading[];
+  /** Of each reading. */
+  readonly #series: readonly Series[];
+  /** Of readings without a time. */
+  readonly #hubUs: number;
   readonly #published: (() => void) | undefined;
 
   constructor(
     pending: Pending,
     index: number,
-    values: readonly { series: Series; timeUs: number; value: Reading['value'] }[],
+    readings: readonly Reading[],
+    series: readonly Series[],
+    hubUs: number,
     published: (() => void) | undefined,
   ) {
     this.#pending = pending;
     this.#index = index;
-    this.#values = values;
+    this.#readings = readings;
+    this.#series = series;
+    this.#hubUs = hubUs;
     this.#published = published;
   }
 
@@ -246,8 +279,10 @@ class SequencedReadings implements AfterCommit {
       this.#pending.settle(DUPLICATE);
       return;
     }
-    for (const { series, timeUs, value } of this.#values) {
-      series.committed(timeUs, value);
+    for (let i = 0; i < this.#readings.length; i++) {
+      const { timeUs, value } = this.#readings[i]!;
+      const series = this.#series[i]!;
+      series.committed(timeUs ?? this.#hubUs, value);
       changed?.push(series);
     }
     this.#pending.settle(STORED);

@@ -1,9 +1,15 @@
 import type { Outcome } from '../outcome.ts';
 import type { Link } from '../subprotocol.ts';
-import { encodeAck, encodeNack } from './codec.ts';
+import { encodeAck, encodeDone, encodeNack } from './codec.ts';
+
+/** A RECEIVED or RESULT: what it spoke of. They have no seq. */
+export interface CommandWord {
+  readonly commandId: string;
+  readonly isResult: boolean;
+}
 
 /**
- * Turns outcomes, in the order in which they are due, into ACK and NACK. ACK is cumulative: all outcomes of one commit arrive in one
+ * Turns outcomes, in the order in which they are due, into ACK, NACK and DONE. ACK is cumulative: all outcomes of one commit arrive in one
  * macrotask, and a microtask after them sends one ACK for the highest seq decided.
  */
 export class Answers {
@@ -24,8 +30,13 @@ export class Answers {
     this.#decided = seq;
   }
 
-  /** `seq` 0: the message had none (RECEIVED, RESULT), so there is nothing to acknowledge. */
-  release(seq: number, outcome: Outcome): void {
+  /** `owed`: the seq of a DATA or EVENT, or the command that was spoken of. */
+  release(owed: number | CommandWord, outcome: Outcome): void {
+    if (typeof owed === 'number') this.#numbered(owed, outcome);
+    else this.#ofCommand(owed, outcome);
+  }
+
+  #numbered(seq: number, outcome: Outcome): void {
     switch (outcome.kind) {
       case 'stored':
       case 'routed':
@@ -47,8 +58,17 @@ export class Answers {
     }
   }
 
+  /** A RECEIVED that was taken is answered by nothing: the command simply does not come again. */
+  #ofCommand({ commandId, isResult }: CommandWord, outcome: Outcome): void {
+    if (outcome.kind === 'rejected') {
+      this.#link.send(encodeNack(0, outcome.code, outcome.message, commandId));
+    } else if (outcome.kind === 'stored' && isResult) {
+      this.flush(); // answers leave in the order of what they answer
+      this.#link.send(encodeDone(commandId));
+    }
+  }
+
   #decide(seq: number): void {
-    if (seq === 0) return;
     // A resent message is decided again after later ones: the mark never goes back, but the resend is answered.
     this.#decided = Math.max(this.#decided, seq);
     this.#due = true;

@@ -2,7 +2,7 @@ import type { Buffer } from 'node:buffer';
 import { Encoder } from 'cbor-x';
 import { ProtocolError } from '../errors.ts';
 import type { ProtocolLimits } from '../limits.ts';
-import { checkShape } from './guard.ts';
+import { checkShape, type ShapeRules } from './guard.ts';
 import { narrow } from './values.ts';
 
 /**
@@ -17,7 +17,20 @@ const coder = new Encoder({ useRecords: false, mapsAsObjects: false, tagUint8Arr
  * @throws ProtocolError, PayloadError as `checkShape` does.
  */
 export function decodeArray(bytes: Buffer, limits: Pick<ProtocolLimits, 'maxDepth' | 'maxReadings'>): unknown[] {
-  const shape = checkShape(bytes, limits);
+  return decodeItem(bytes, limits) as unknown[];
+}
+
+/**
+ * One item in the same form, of the shape that `rules` let through.
+ *
+ * @throws ProtocolError, PayloadError as `checkShape` does.
+ */
+export function decodeItem(
+  bytes: Buffer,
+  limits: Pick<ProtocolLimits, 'maxDepth' | 'maxReadings'>,
+  rules?: ShapeRules,
+): unknown {
+  const shape = checkShape(bytes, limits, rules);
   let items: unknown;
   try {
     items = coder.decode(bytes);
@@ -25,7 +38,7 @@ export function decodeArray(bytes: Buffer, limits: Pick<ProtocolLimits, 'maxDept
     // The guard lets nothing through that cbor-x refuses (a property test holds them together); if it ever did, the client hears of it.
     throw new ProtocolError('malformed', 'not a message of this protocol');
   }
-  return (shape.wideIntegers ? narrow(items) : items) as unknown[];
+  return shape.wideIntegers ? narrow(items) : items;
 }
 
 /** `items` must have passed `integer` and `fromJson` where they can hold large integers or objects. */
@@ -33,19 +46,27 @@ export function encodeArray(items: readonly unknown[]): Buffer {
   return coder.encode(items);
 }
 
+/** The first two items of a message: its type, and the seq (an integer) or the command id (a text) that it is about. */
+export interface MessageHead {
+  readonly items: number;
+  readonly type: number;
+  readonly about: number | string;
+}
+
 /**
- * Type and seq of a message `[type, seq, …]` whose rest may be unreadable, from its first bytes alone; null when they are not there.
+ * The head of a message `[type, about, …]` whose rest may be unreadable, from its first bytes alone; null when they are not there.
  * So that a value which cannot be stored costs a NACK and not the connection.
  */
-export function readHead(
-  bytes: Buffer,
-): { readonly items: number; readonly type: number; readonly seq: number } | null {
+export function readHead(bytes: Buffer): MessageHead | null {
   const items = unsigned(bytes, 0, 4);
   const type = items === null ? null : unsigned(bytes, items.end, 0);
-  const seq = type === null ? null : unsigned(bytes, type.end, 0);
-  return items === null || type === null || seq === null
-    ? null
-    : { items: items.value, type: type.value, seq: seq.value };
+  if (items === null || type === null) return null;
+  const seq = unsigned(bytes, type.end, 0);
+  if (seq !== null) return { items: items.value, type: type.value, about: seq.value };
+  const length = unsigned(bytes, type.end, 3);
+  if (length === null || length.end + length.value > bytes.length) return null;
+  const about = bytes.toString('latin1', length.end, length.end + length.value);
+  return { items: items.value, type: type.value, about };
 }
 
 /** The argument of a head of the given major type at `at`. */

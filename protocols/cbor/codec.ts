@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { PayloadError, ProtocolError } from '../errors.ts';
 import { DEFAULT_LIMITS, type ProtocolLimits } from '../limits.ts';
-import { decodeArray, encodeArray, readHead } from './cbor.ts';
+import { decodeArray, encodeArray, readHead, type MessageHead } from './cbor.ts';
 import {
   COMMAND_ID,
   EVENT_NAME,
@@ -28,7 +28,9 @@ export type DeviceMessage =
   | { readonly type: 'result'; readonly commandId: string; readonly status: ResultStatus; readonly value: unknown }
   | { readonly type: 'event'; readonly seq: number; readonly name: string; readonly value: unknown }
   /** A DATA or EVENT whose seq is sound and whose content is not: it is refused by NACK, and its seq is used up. */
-  | { readonly type: 'unreadable'; readonly seq: number; readonly error: PayloadError };
+  | { readonly type: 'unreadable'; readonly seq: number; readonly error: PayloadError }
+  /** The same of a RESULT. */
+  | { readonly type: 'unreadableResult'; readonly commandId: string; readonly error: PayloadError };
 
 /**
  * Reads a message of a device.
@@ -41,12 +43,20 @@ export function decodeDeviceMessage(bytes: Buffer, limits: ProtocolLimits): Devi
   } catch (error) {
     if (!(error instanceof PayloadError)) throw error;
     const head = readHead(bytes);
-    if (head !== null && head.seq >= 1) {
-      const numbered = (head.type === TYPE.data && head.items === 3) || (head.type === TYPE.event && head.items === 4);
-      if (numbered) return { type: 'unreadable', seq: head.seq, error };
-    }
+    const unreadable = head === null ? null : named(head, error);
+    if (unreadable !== null) return unreadable;
     throw new ProtocolError('malformed', error.message);
   }
+}
+
+/** What can be refused by NACK, because it is known what it is about; else null. */
+function named({ type, items, about }: MessageHead, error: PayloadError): DeviceMessage | null {
+  if (typeof about === 'string') {
+    const isResult = type === TYPE.result && items === 4 && COMMAND_ID.test(about);
+    return isResult ? { type: 'unreadableResult', commandId: about, error } : null;
+  }
+  const isNumbered = (type === TYPE.data && items === 3) || (type === TYPE.event && items === 4);
+  return isNumbered && about >= 1 ? { type: 'unreadable', seq: about, error } : null;
 }
 
 function deviceMessage(items: unknown[], limits: ProtocolLimits): DeviceMessage {
@@ -130,9 +140,12 @@ function hubMessage(items: unknown[]): HubMessage {
       return { type: 'ack', seq: whole(items[1], 'the seq of ACK') };
     case TYPE.nack: {
       expectItems(items, items.length === 5 ? 5 : 4, 'NACK');
-      const expected = items.length === 5 ? sequence(items[4], 'expected in NACK') : null;
       const seq = whole(items[1], 'the seq of NACK');
-      return { type: 'nack', seq, code: text(items[2], 'NACK'), text: text(items[3], 'NACK'), expected };
+      const code = text(items[2], 'NACK');
+      const about = items[4];
+      const expected = code === 'gap' ? sequence(about, 'expected in NACK') : null;
+      const ofCommand = seq === 0 && about !== undefined ? commandId(about) : null;
+      return { type: 'nack', seq, code, text: text(items[3], 'NACK'), expected, commandId: ofCommand };
     }
     case TYPE.command: {
       expectItems(items, 5, 'COMMAND');
@@ -145,6 +158,9 @@ function hubMessage(items: unknown[]): HubMessage {
         deadlineMs,
       };
     }
+    case TYPE.done:
+      expectItems(items, 2, 'DONE');
+      return { type: 'done', commandId: commandId(items[1]) };
     case TYPE.error:
       expectItems(items, 3, 'ERROR');
       return { type: 'error', code: text(items[1], 'ERROR'), text: text(items[2], 'ERROR') };
@@ -211,10 +227,16 @@ export function encodeAck(seq: number): Buffer {
   return encodeArray([TYPE.ack, integer(seq)]);
 }
 
-/** `expected` goes with the code `gap` alone. */
-export function encodeNack(seq: number, code: string, words: string, expected: number | null): Buffer {
+/** `about`: with the code `gap` the seq that fits, with seq 0 the id of the command that the refused message named, else null. */
+export function encodeNack(seq: number, code: string, words: string, about: number | string | null): Buffer {
   const items = [TYPE.nack, integer(seq), code, words.toWellFormed()];
-  return encodeArray(expected === null ? items : [...items, integer(expected)]);
+  if (about === null) return encodeArray(items);
+  return encodeArray([...items, typeof about === 'string' ? about : integer(about)]);
+}
+
+/** The RESULT of this command is decided on disk: the device may forget it. */
+export function encodeDone(commandId: string): Buffer {
+  return encodeArray([TYPE.done, commandId]);
 }
 
 /** `params` is a JSON value. Throws PayloadError as `fromJson` does, when no message can hold it. */

@@ -5,8 +5,11 @@ import type { Pending } from '../outcome.ts';
 import type { Link, SessionHost } from '../subprotocol.ts';
 import { encodeCommand } from './codec.ts';
 
-/** SPEC.md: commands that a device must be able to hold before it has said RECEIVED to any of them. */
-const MOST_IN_FLIGHT = 16;
+/**
+ * SPEC.md: commands that a device must be able to hold before it has said RECEIVED to any of them. Those whose RECEIVED or RESULT is not on
+ * disk yet count, too: else a device that answers at once would have more and more answers under way, the slower the disk.
+ */
+const MOST_ON_THEIR_WAY = 16;
 
 /** The commands on their way to one device: a bounded number at a time, none twice in a connection. */
 export class CommandWindow {
@@ -52,11 +55,14 @@ export class CommandWindow {
     const wasInFlight = this.#inFlight.delete(commandId);
     if (!wasInFlight && !this.#unsettled.has(commandId)) return () => undefined;
     this.#unsettled.set(commandId, (this.#unsettled.get(commandId) ?? 0) + 1);
-    if (wasInFlight) this.roomAgain();
     return () => {
       const open = this.#unsettled.get(commandId)! - 1;
-      if (open === 0) this.#unsettled.delete(commandId);
-      else this.#unsettled.set(commandId, open);
+      if (open > 0) {
+        this.#unsettled.set(commandId, open);
+        return;
+      }
+      this.#unsettled.delete(commandId);
+      this.roomAgain();
     };
   }
 
@@ -69,12 +75,16 @@ export class CommandWindow {
 
   /** A command that expired takes no place any more, whether the device still answers it or not. */
   #hasRoom(): boolean {
-    if (this.#inFlight.size < MOST_IN_FLIGHT) return true;
+    if (this.#onTheirWay < MOST_ON_THEIR_WAY) return true;
     const now = this.#host.now();
     for (const [id, deadlineMs] of this.#inFlight) {
       if (deadlineMs < now) this.#inFlight.delete(id);
     }
-    return this.#inFlight.size < MOST_IN_FLIGHT;
+    return this.#onTheirWay < MOST_ON_THEIR_WAY;
+  }
+
+  get #onTheirWay(): number {
+    return this.#inFlight.size + this.#unsettled.size;
   }
 
   /**

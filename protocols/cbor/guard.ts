@@ -8,6 +8,19 @@ const ITEMS_FOR_THE_REST = 1024;
 /** Items that one record may come to: the map itself, and 15 labels with their values; RFC 8428 has 15 labels. */
 const ITEMS_A_RECORD = 31;
 
+/** What a caller lets through besides the shape of a message. */
+export interface ShapeRules {
+  /** A map may stand at the top as well as an array. */
+  readonly mapAtTop: boolean;
+  /** Decimal fractions (tag 4), which RFC 8428 allows for numbers in SenML. */
+  readonly decimalFractions: boolean;
+  /** Integers past 2^53 become the nearest double instead of being refused; not as map keys. */
+  readonly largeIntegers: 'refuse' | 'round';
+}
+
+/** Those of this protocol's messages. */
+const MESSAGE: ShapeRules = { mapAtTop: false, decimalFractions: false, largeIntegers: 'refuse' };
+
 export interface Shape {
   /** An integer stands in eight bytes: cbor-x hands those over as BigInt. */
   readonly wideIntegers: boolean;
@@ -21,8 +34,12 @@ export interface Shape {
  * @throws ProtocolError `malformed` when the bytes are no CBOR item, or not exactly one, or not an array.
  * @throws PayloadError when they are CBOR as far as read, but hold what the protocol leaves out (tags, NaN, 64-bit integers, …).
  */
-export function checkShape(bytes: Buffer, limits: Pick<ProtocolLimits, 'maxDepth' | 'maxReadings'>): Shape {
-  const walk = new Walk(bytes, limits.maxDepth, ITEMS_FOR_THE_REST + limits.maxReadings * ITEMS_A_RECORD);
+export function checkShape(
+  bytes: Buffer,
+  limits: Pick<ProtocolLimits, 'maxDepth' | 'maxReadings'>,
+  rules: ShapeRules = MESSAGE,
+): Shape {
+  const walk = new Walk(bytes, limits.maxDepth, ITEMS_FOR_THE_REST + limits.maxReadings * ITEMS_A_RECORD, rules);
   walk.run();
   return walk;
 }
@@ -40,19 +57,22 @@ class Walk implements Shape {
   readonly #bytes: Buffer;
   readonly #maxDepth: number;
   readonly #maxItems: number;
+  readonly #rules: ShapeRules;
   readonly #open: Container[] = [];
   #at = 0;
   #items = 0;
 
-  constructor(bytes: Buffer, maxDepth: number, maxItems: number) {
+  constructor(bytes: Buffer, maxDepth: number, maxItems: number, rules: ShapeRules) {
     this.#bytes = bytes;
     this.#maxDepth = maxDepth;
     this.#maxItems = maxItems;
+    this.#rules = rules;
   }
 
   run(): void {
     if (this.#bytes.length === 0) throw malformed('an empty message');
-    if (this.#bytes[0]! >> 5 !== 4) throw malformed('a message must be one array');
+    const top = this.#bytes[0]! >> 5;
+    if (top !== 4 && !(top === 5 && this.#rules.mapAtTop)) throw malformed('a message must be one array');
     this.#item(null);
     for (let top = this.#open.at(-1); top !== undefined; top = this.#open.at(-1)) {
       if (top.left === 0) {
@@ -84,7 +104,10 @@ class Walk implements Shape {
       this.#simple(info);
       return;
     }
-    if (major === 6) throw new PayloadError('malformed_payload', 'tags are not part of this protocol');
+    if (major === 6) {
+      this.#tag(info);
+      return;
+    }
     if (info === 31) throw new PayloadError('malformed_payload', 'indefinite lengths are not part of this protocol');
     const argument = this.#argument(info);
     if (major <= 1) this.#integer(major === 0 ? argument : -1 - argument, keys);
@@ -93,12 +116,29 @@ class Walk implements Shape {
     else this.#container(argument, major === 5);
   }
 
+  /** Tag 4 with an array of two integers, exponent and mantissa (RFC 8949, 3.4.4): the only one that may be let through. */
+  #tag(info: number): void {
+    if (!this.#rules.decimalFractions || this.#argument(info) !== 4) {
+      throw new PayloadError('malformed_payload', 'tags are not part of this protocol');
+    }
+    if (this.#byte() !== 0x82) throw new PayloadError('malformed_payload', 'a decimal fraction is an array of two');
+    for (let i = 0; i < 2; i++) {
+      if (this.#at < this.#bytes.length && this.#bytes[this.#at]! >> 5 > 1) {
+        throw new PayloadError('malformed_payload', 'a decimal fraction has two integers');
+      }
+      this.#item(null);
+    }
+  }
+
   #integer(value: number, keys: KeySet | null): void {
-    if (!Number.isSafeInteger(value)) {
+    if (!Number.isSafeInteger(value) && (keys !== null || this.#rules.largeIntegers === 'refuse')) {
       throw new PayloadError('value_not_allowed', 'an integer is past 2^53; send it as a float or as a text');
     }
     if (keys !== null && !keys.add(value)) {
       throw new PayloadError('malformed_payload', `the map key ${value} stands twice`);
+    }
+    if (keys?.crowded === true) {
+      throw new PayloadError('malformed_payload', 'a map has more than 64 integers beyond -32 to 31 as keys');
     }
   }
 

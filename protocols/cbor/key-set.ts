@@ -1,3 +1,6 @@
+/** SenML has none at all; further labels would be a handful. */
+const MOST_FAR = 64;
+
 /** The keys of one map, to notice a repeated one. SenML's labels lie in one byte and cost two bit masks, everything else a Set. */
 export class KeySet {
   /** Bit n: the key n, 0 to 31. */
@@ -5,6 +8,13 @@ export class KeySet {
   /** Bit n: the key -1 - n. */
   #negative = 0;
   #others: Set<number | string> | null = null;
+  /** Integers among them. */
+  #far = 0;
+
+  /** Too many integers beyond -32 to 31: their hash is known, and with keys of one hash a Set, and the Map of cbor-x, take quadratic time. */
+  get crowded(): boolean {
+    return this.#far > MOST_FAR;
+  }
 
   /** False: it was there already. A text is told from an integer by its JavaScript type. */
   add(key: number | string): boolean {
@@ -12,6 +22,7 @@ export class KeySet {
     this.#others ??= new Set();
     if (this.#others.has(key)) return false;
     this.#others.add(key);
+    if (typeof key === 'number') this.#far++;
     return true;
   }
 

@@ -12,6 +12,7 @@ export const TYPE = {
   ack: 17,
   nack: 18,
   command: 19,
+  done: 21,
   error: 31,
 } as const;
 
@@ -57,6 +58,8 @@ export type HubMessage =
       readonly text: string;
       /** With code `gap`: the seq that fits. */
       readonly expected: number | null;
+      /** With seq 0: the command that the refused RECEIVED or RESULT named. */
+      readonly commandId: string | null;
     }
   | {
       readonly type: 'command';
@@ -65,6 +68,8 @@ export type HubMessage =
       readonly params: unknown;
       readonly deadlineMs: number;
     }
+  /** The RESULT of this command is decided on disk. */
+  | { readonly type: 'done'; readonly commandId: string }
   | { readonly type: 'error'; readonly code: string; readonly text: string }
   /** A type that this version does not know: to be ignored. */
   | { readonly type: 'unknown'; readonly number: number };

@@ -27,7 +27,7 @@ export function readingsFromRecords(records: unknown, limits: ProtocolLimits, no
  */
 export function senmlRecords(readings: readonly Reading[]): SenmlRecord[] {
   let baseUs: number | null = null; // null: base time 0, as at the start of a pack
-  return readings.map(({ metric, timeUs, value }) => {
+  return readings.map(({ metric, timeUs, value, unit }) => {
     const record = new Map<number, number | bigint | string | boolean>();
     if (timeUs !== null && timeUs < ABSOLUTE_FROM_S * 1e6)
       throw new RangeError(`SenML cannot say the time ${timeUs} µs`);
@@ -41,6 +41,7 @@ export function senmlRecords(readings: readonly Reading[]): SenmlRecord[] {
       record.set(SENML.t, seconds(timeUs - baseUs));
     }
     record.set(SENML.n, metric);
+    if (unit !== undefined) record.set(SENML.u, unit);
     record.set(labelOf(value), typeof value === 'number' ? integer(value) : value);
     return record;
   });

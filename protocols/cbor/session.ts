@@ -4,11 +4,13 @@ import { CLOSE_REASONS, type CloseReason } from '../close-reasons.ts';
 import { PayloadError, ProtocolError } from '../errors.ts';
 import type { Command, CommandProgress } from '../message.ts';
 import type { Outcome, Pending } from '../outcome.ts';
+import type { Principal } from '../principal.ts';
 import type { Reading } from '../reading.ts';
 import type { DeviceSession, Identified, Link, SessionHost, Subprotocol } from '../subprotocol.ts';
 import { decodeDeviceMessage, encodeError, encodeWelcome, type DeviceMessage } from './codec.ts';
 import { CommandWindow } from './command-window.ts';
-import { Answers } from './answers.ts';
+import { Answers, type CommandWord } from './answers.ts';
+import { readFastData } from './fast-data.ts';
 import type { Hello } from './messages.ts';
 import { readingsFromRecords } from './records.ts';
 
@@ -23,6 +25,11 @@ export const cborSubprotocol: Subprotocol = {
 
 /** SPEC.md: how many windows a device may be over before it is closed; room for a device that counts from its own resends. */
 const WINDOWS_OF_SLACK = 4;
+/**
+ * SPEC.md: RECEIVED and RESULT that wait for their outcome. Two for each command on its way, and room for devices that send again at once
+ * all the results that they have kept.
+ */
+const MOST_WORDS = 512;
 /** What an early message is charged with beside its bytes, so that empty ones are bounded too. */
 const EARLY_OVERHEAD_BYTES = 64;
 
@@ -33,8 +40,10 @@ class CborSession implements DeviceSession {
   readonly #link: Link;
   readonly #host: SessionHost;
   readonly #answers: Answers;
-  readonly #owed: AckFifo<number>;
+  readonly #owed: AckFifo<number | CommandWord>;
   readonly #commands: CommandWindow;
+  /** Of `#owed`: RECEIVED and RESULT. */
+  #words = 0;
   #state: State = 'hello';
   #stream = '';
   #early: Buffer[] = [];
@@ -44,7 +53,10 @@ class CborSession implements DeviceSession {
     this.#link = link;
     this.#host = host;
     this.#answers = new Answers(link);
-    this.#owed = new AckFifo((seq, outcome) => this.#answers.release(seq, outcome));
+    this.#owed = new AckFifo((owed, outcome) => {
+      if (typeof owed !== 'number') this.#words--;
+      this.#answers.release(owed, outcome);
+    });
     this.#commands = new CommandWindow(link, host);
   }
 
@@ -61,7 +73,13 @@ class CborSession implements DeviceSession {
     else this.#handle(data);
   }
 
+  /** Hot path. */
   #handle(data: Buffer): void {
+    const fast = this.#state === 'open' ? readFastData(data, this.#host.limits, this.#host.now()) : null;
+    if (fast !== null) {
+      this.#host.ingest(fast.readings, this.#owe(fast.seq), this.#position(fast.seq));
+      return;
+    }
     const message = decodeDeviceMessage(data, this.#host.limits);
     if (this.#state === 'hello') {
       if (message.type !== 'hello') throw new ProtocolError('protocol_error', 'the first message must be HELLO');
@@ -95,7 +113,7 @@ class CborSession implements DeviceSession {
     if (!result.ok) {
       this.#leave(result.reason);
     } else if (result.principal.kind !== 'device') {
-      this.#leave('not_authorized', 'only devices speak this protocol; these credentials are of an application');
+      this.#leave(...whyNoDevice(result.principal, hello));
     } else {
       const { principal, epoch } = result;
       this.#host.openStream(hello.stream, hello.next, (resumeSeq) => this.#opened(resumeSeq, principal.id, epoch));
@@ -106,6 +124,10 @@ class CborSession implements DeviceSession {
     if (this.#state !== 'pending') return;
     if (resumeSeq === null) {
       this.#leave('store_unavailable');
+      return;
+    }
+    if (!Number.isSafeInteger(resumeSeq)) {
+      this.#leave('limit_exceeded', 'every number of this stream is used; begin a new stream');
       return;
     }
     const { windowMessages, maxMessageBytes } = this.#host.limits;
@@ -156,6 +178,9 @@ class CborSession implements DeviceSession {
       case 'unreadable':
         this.#reject(message.seq, message.error, data);
         return;
+      case 'unreadableResult':
+        this.#rejectResult(message.commandId, message.error, data);
+        return;
       case 'received':
         this.#progress(message.commandId, { kind: 'received' });
         return;
@@ -180,12 +205,17 @@ class CborSession implements DeviceSession {
     this.#host.reject(data, error.code, error.message, this.#owe(seq), this.#position(seq));
   }
 
+  /** The device must forget it: sent again, it would be refused again. The command goes on as if it had not come. */
+  #rejectResult(commandId: string, error: PayloadError, data: Buffer): void {
+    this.#host.reject(data, error.code, error.message, this.#owe({ commandId, isResult: true }));
+  }
+
   /**
-   * RECEIVED and RESULT have no seq and no answer of their own, but they stand in the same queue as DATA and EVENT: an ACK of anything
-   * sent after them says that they too are decided.
+   * RECEIVED and RESULT have no seq, but they stand in the same queue as DATA and EVENT: an ACK of anything sent after them says that
+   * they too are decided. A RESULT is answered by DONE besides, so that a device can keep it until then.
    */
   #progress(commandId: string, progress: CommandProgress): void {
-    const owed = this.#owe(0);
+    const owed = this.#owe({ commandId, isResult: progress.kind === 'result' });
     const settled = this.#commands.answered(commandId);
     this.#host.progress(commandId, progress, {
       settle(outcome: Outcome) {
@@ -195,15 +225,16 @@ class CborSession implements DeviceSession {
     });
   }
 
-  #owe(seq: number): Pending {
-    const most = this.#host.limits.windowMessages * WINDOWS_OF_SLACK;
-    if (this.#owed.size >= most) {
-      throw new ProtocolError(
-        'limit_exceeded',
-        `${most} messages wait for their acknowledgement; see window in WELCOME`,
-      );
+  #owe(owed: number | CommandWord): Pending {
+    if (typeof owed === 'number') {
+      const most = this.#host.limits.windowMessages * WINDOWS_OF_SLACK;
+      if (this.#owed.size - this.#words >= most)
+        throw tooMany(most, 'DATA and EVENT wait for their ACK; see window in WELCOME');
+    } else {
+      if (this.#words >= MOST_WORDS) throw tooMany(MOST_WORDS, 'RECEIVED and RESULT wait for their answer');
+      this.#words++;
     }
-    return this.#owed.push(seq);
+    return this.#owed.push(owed);
   }
 
   #position(seq: number): { readonly stream: string; readonly seq: number } {
@@ -257,4 +288,19 @@ class CborSession implements DeviceSession {
   #isOpen(): boolean {
     return this.#state === 'open';
   }
+}
+
+function tooMany(most: number, words: string): ProtocolError {
+  return new ProtocolError('limit_exceeded', `${most} ${words}`);
+}
+
+/** Without a token, in anonymous mode, the id makes the device. */
+function whyNoDevice(principal: Principal, hello: Hello): [CloseReason, string] {
+  if (!principal.anonymous) {
+    return ['not_authorized', 'only devices speak this protocol; these credentials are of an application'];
+  }
+  if (hello.id === undefined) {
+    return ['credentials_required', 'neither a token nor an id came: only devices speak this protocol'];
+  }
+  return ['client_id_refused', 'a device id is 1 to 128 of A-Z a-z 0-9 . _ : - and not me, . or ..'];
 }

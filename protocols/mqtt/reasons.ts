@@ -46,6 +46,7 @@ const REJECTED: Record<RejectCode, number> = {
   time_in_future: REASON.payloadFormatInvalid,
   time_not_allowed: REASON.payloadFormatInvalid,
   series_limit: REASON.quotaExceeded,
+  queue_full: REASON.quotaExceeded,
   unknown_device: REASON.notAuthorized,
   unknown_command: REASON.topicNameInvalid,
   topic_not_allowed: REASON.notAuthorized,

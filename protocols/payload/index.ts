@@ -1,42 +1,66 @@
-import type { Buffer } from 'node:buffer';
 import { PayloadError } from '../errors.ts';
-import type { ProtocolLimits } from '../limits.ts';
-import type { Reading } from '../reading.ts';
-import { decodeJson, type PayloadOptions } from './json.ts';
+import { PAYLOAD_FORMATS, type PayloadDecoder, type PayloadFormat } from './formats.ts';
+import { decodeJson } from './json.ts';
 import { excerpt } from './rules.ts';
 
+export { PAYLOAD_FORMATS, type PayloadDecoder, type PayloadFormat } from './formats.ts';
 export { STRICT_PAYLOADS, type PayloadOptions } from './json.ts';
 
-/** Bytes to readings. `nowMs` is the hub's clock in milliseconds since 1970. Throws PayloadError. */
-export type PayloadDecoder = (
-  payload: Buffer,
-  limits: ProtocolLimits,
-  nowMs: number,
-  options?: PayloadOptions,
-) => Reading[];
+const BY_TOPIC_FORMAT = new Map(PAYLOAD_FORMATS.flatMap((one) => one.topicFormats.map((name) => [name, one] as const)));
+const BY_CONTENT_TYPE = new Map(PAYLOAD_FORMATS.flatMap((one) => one.contentTypes.map((name) => [name, one] as const)));
+
+/** "Bytes": it names no format, so beside a topic that does it says nothing, as if it were absent. */
+const ANY_BYTES = 'application/octet-stream';
 
 /**
- * The decoder for a message.
+ * The decoder for a message. Nobody names a format: JSON. Content type and topic may both name it, and then have to name the same: which of
+ * two was meant, the hub does not guess.
  *
- * @param contentType MIME type as the message's protocol gave it, null when it gave none: JSON.
- * @param format last level of `devices/{id}/telemetry/{format}`, null when there is none. When both are given, both must be served.
+ * @param contentType MIME type as the message's protocol gave it, in any case and with parameters; null when it gave none.
+ * @param format last level of `devices/{id}/telemetry/{format}`, null when there is none.
  * @throws PayloadError `unsupported_format`
  */
 export function decoderFor(contentType: string | null, format: string | null): PayloadDecoder {
-  if (format !== null && format !== 'json') {
-    throw new PayloadError('unsupported_format', `no decoder serves the format ${excerpt(format)}; served: json`);
-  }
-  if (contentType !== null && contentType !== 'application/json') checkContentType(contentType);
-  return decodeJson;
-}
-
-/** `application/json`, in any case and with parameters; a charset must be UTF-8 (RFC 8259, 8.1). */
-function checkContentType(contentType: string): void {
-  const [type, ...parameters] = contentType.split(';').map((part) => part.trim().toLowerCase());
-  if (type !== 'application/json') {
-    const words = `no decoder serves the content type ${excerpt(contentType)}; served: application/json`;
+  if (contentType === null && format === null) return decodeJson;
+  const byTopic = format === null ? null : topicFormat(format);
+  const byType = contentType === null ? null : typeFormat(contentType, byTopic !== null);
+  if (byTopic !== null && byType !== null && byTopic !== byType) {
+    const words = `the content type ${excerpt(contentType!)} says ${byType.name}, and the topic says ${byTopic.name}`;
     throw new PayloadError('unsupported_format', words);
   }
+  return (byType ?? byTopic!).decode;
+}
+
+/** The payload of this decoder is JSON as subscribers read it. */
+export function readsJson(decoder: PayloadDecoder): boolean {
+  return decoder === decodeJson;
+}
+
+function topicFormat(format: string): PayloadFormat {
+  const known = BY_TOPIC_FORMAT.get(format);
+  if (known !== undefined) return known;
+  const served = PAYLOAD_FORMATS.map((one) => one.topicFormats[0]).join(', ');
+  throw new PayloadError('unsupported_format', `no decoder serves the format ${excerpt(format)}; served: ${served}`);
+}
+
+/** Null: it says nothing. */
+function typeFormat(contentType: string, isNamedElsewhere: boolean): PayloadFormat | null {
+  const plain = BY_CONTENT_TYPE.get(contentType);
+  if (plain !== undefined) return plain;
+  const [type, ...parameters] = contentType.split(';').map((part) => part.trim().toLowerCase());
+  if (type === ANY_BYTES && isNamedElsewhere) return null;
+  const known = BY_CONTENT_TYPE.get(type!);
+  if (known === undefined) {
+    const served = PAYLOAD_FORMATS.map((one) => one.contentTypes[0]).join(', ');
+    const words = `no decoder serves the content type ${excerpt(contentType)}; served: ${served}`;
+    throw new PayloadError('unsupported_format', words);
+  }
+  if (known.isText) checkCharset(parameters, contentType);
+  return known;
+}
+
+/** JSON is UTF-8 (RFC 8259, 8.1). */
+function checkCharset(parameters: readonly string[], contentType: string): void {
   for (const parameter of parameters) {
     const charset = /^charset\s*=\s*"?([^"]*)"?$/.exec(parameter);
     if (charset !== null && charset[1] !== 'utf-8' && charset[1] !== 'utf8') {

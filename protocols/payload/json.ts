@@ -49,7 +49,22 @@ export function decodeJson(
   options: PayloadOptions = STRICT_PAYLOADS,
 ): Reading[] {
   const text = textOf(payload);
-  const document = parse(text);
+  const walk = walkDocument(parseJson(text), limits, nowMs);
+  if (walk.large && options.largeIntegers === 'refuse') refuseLargeIntegers(text);
+  return walk.readings;
+}
+
+/**
+ * The same for a document of objects, arrays and plain values that another format was decoded to, with the integers past 2^53 already
+ * decided on.
+ *
+ * @throws PayloadError
+ */
+export function readingsFromDocument(document: unknown, limits: ProtocolLimits, nowMs: number): Reading[] {
+  return walkDocument(document, limits, nowMs).readings;
+}
+
+function walkDocument(document: unknown, limits: ProtocolLimits, nowMs: number): Walk {
   const walk: Walk = { limits, readings: [], large: false };
   if (Array.isArray(document)) {
     for (const element of document as unknown[]) readObject(element, nowMs, walk);
@@ -57,17 +72,18 @@ export function decodeJson(
     readObject(document, nowMs, walk);
   }
   if (walk.readings.length === 0) throw new PayloadError('empty');
-  if (walk.large && options.largeIntegers === 'refuse') refuseLargeIntegers(text);
-  return walk.readings;
+  return walk;
 }
 
-function textOf(payload: Buffer): string {
+/** The text of a JSON payload. Throws PayloadError when it is not UTF-8. */
+export function textOf(payload: Buffer): string {
   if (isAscii(payload)) return payload.toString('latin1');
   if (!isUtf8(payload)) throw new PayloadError('malformed_payload', 'the payload is not UTF-8 (RFC 8259, 8.1)');
   return payload.toString('utf8');
 }
 
-function parse(text: string): unknown {
+/** Throws PayloadError, with no more than a short excerpt of what was sent. */
+export function parseJson(text: string): unknown {
   if (text.length === 0) throw new PayloadError('empty', 'the payload is empty');
   try {
     return JSON.parse(text) as unknown;
@@ -82,7 +98,7 @@ function readObject(value: unknown, nowMs: number, walk: Walk): void {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new PayloadError(
       'malformed_payload',
-      'the payload must be a JSON object of metric to value, or an array of them',
+      'the payload must be an object of metric to value, or an array of them',
     );
   }
   const object = value as JsonObject;
@@ -169,7 +185,7 @@ const parseWithSource = JSON.parse as (text: string, reviver: ReviverWithSource)
  * The rare second pass: JSON.parse has rounded 9007199254740993 silently, and 1e300 is as large and exact enough. The literal
  * decides: without fraction and exponent it is an integer, and refused. Runs after the depth was checked: the reviver recurses.
  */
-function refuseLargeIntegers(text: string): void {
+export function refuseLargeIntegers(text: string): void {
   parseWithSource(text, (key, value, context) => {
     if (typeof value === 'number' && !Number.isSafeInteger(value) && /^-?\d+$/.test(context.source ?? '')) {
       const words = `the integer of ${excerpt(key)} is past 2^53; send it as a string, or with a fraction or exponent`;

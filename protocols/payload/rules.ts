@@ -12,22 +12,32 @@ const END_OF_TIME_US = Date.UTC(10000, 0, 1) * 1000;
  * surrogate pair: two names that differ only there would be one name once written as UTF-8.
  */
 export function checkMetric(name: string, limits: ProtocolLimits): void {
-  const length = name.length;
-  if (length === 0) throw new PayloadError('metric_name', 'a metric name is empty');
+  if (name.length === 0) throw new PayloadError('metric_name', 'a metric name is empty');
   if (longerThan(name, limits.maxMetricBytes)) {
     throw new PayloadError('metric_name', `a metric name is longer than ${limits.maxMetricBytes} bytes`);
   }
+  const flaw = flawOf(name);
+  if (flaw !== null) throw new PayloadError('metric_name', `the metric name ${excerpt(name)} holds ${flaw}`);
+}
+
+/** A unit: bounded and printable as a metric name is. */
+export function checkUnit(unit: string, limits: ProtocolLimits): void {
+  if (longerThan(unit, limits.maxMetricBytes)) {
+    throw new PayloadError('value_not_allowed', `a unit is longer than ${limits.maxMetricBytes} bytes`);
+  }
+  const flaw = flawOf(unit);
+  if (flaw !== null) throw new PayloadError('value_not_allowed', `the unit ${excerpt(unit)} holds ${flaw}`);
+}
+
+/** What a name must not hold, in words; null: nothing of it. */
+function flawOf(name: string): string | null {
   let surrogates = false;
-  for (let i = 0; i < length; i++) {
+  for (let i = 0; i < name.length; i++) {
     const unit = name.charCodeAt(i);
-    if (unit < 0x20 || (unit >= 0x7f && unit <= 0x9f)) {
-      throw new PayloadError('metric_name', `the metric name ${excerpt(name)} holds a control character`);
-    }
+    if (unit < 0x20 || (unit >= 0x7f && unit <= 0x9f)) return 'a control character';
     if (unit >= 0xd800 && unit <= 0xdfff) surrogates = true;
   }
-  if (surrogates && !name.isWellFormed()) {
-    throw new PayloadError('metric_name', `the metric name ${excerpt(name)} holds half of a surrogate pair`);
-  }
+  return surrogates && !name.isWellFormed() ? 'half of a surrogate pair' : null;
 }
 
 /** A text as value: at most `maxStringValueBytes` of UTF-8, whole characters. */

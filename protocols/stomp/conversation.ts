@@ -3,7 +3,7 @@ import type { Command, Delivery } from '../message.ts';
 import { ROUTED, type Pending } from '../outcome.ts';
 import type { Principal } from '../principal.ts';
 import { isQueueTopic } from '../queues.ts';
-import type { Link, SessionHost } from '../subprotocol.ts';
+import type { Link, PublishRequest, SessionHost } from '../subprotocol.ts';
 import { readAcknowledgement } from './acknowledge.ts';
 import type { TemporaryTopics } from './answers.ts';
 import { Deliveries } from './deliveries.ts';
@@ -148,19 +148,24 @@ export class Conversation implements TemporaryTopics {
 
   #sendStep(frame: StompFrame): Step {
     const { request, position } = this.#read(frame);
-    try {
-      this.#parts.host.checkPublish?.(request.topic);
-    } catch (error) {
-      throw withReceipt(error, frame);
-    }
+    this.#check([request], frame);
     // Its body is a slice of the socket's buffer.
     const send = { request: { ...request, payload: Buffer.from(request.payload) }, position };
     const { headers } = frame;
     return {
       receipt: headers.get('receipt') ?? null,
+      request: send.request,
       carryOut: (pending) => this.#publish(send, { headers }, pending),
       drop: () => undefined,
     };
+  }
+
+  #check(requests: readonly PublishRequest[], frame: StompFrame): void {
+    try {
+      this.#parts.host.checkPublish?.(requests);
+    } catch (error) {
+      throw withReceipt(error, frame);
+    }
   }
 
   #nack(frame: StompFrame): void {
@@ -192,9 +197,17 @@ export class Conversation implements TemporaryTopics {
   /** In one go: what the hub writes for it goes to the disk together, and its RECEIPT waits for all of it. */
   #commit(frame: StompFrame): void {
     const steps = this.#madeTransactions.take(frame);
+    // What was allowed when it came may have no room any more: then nothing is carried out.
+    this.#check(
+      steps.flatMap(({ request }) => request ?? []),
+      frame,
+    );
     const joint = new Joint();
-    for (const step of steps) {
-      step.carryOut(joint.part(this.#receipts.owe(step.receipt)));
+    const parts = steps.map((step) => ({ step, pending: joint.part(this.#receipts.owe(step.receipt)) }));
+    // Answers last: a message that turns out to be unusable takes nothing with it that would come again.
+    const isSend = ({ step }: { readonly step: Step }): boolean => step.request !== null;
+    for (const { step, pending } of [...parts.filter(isSend), ...parts.filter((part) => !isSend(part))]) {
+      step.carryOut(pending);
       if (this.#parts.isOver()) return;
     }
     joint.whole(this.#receipts.of(frame));
@@ -255,6 +268,7 @@ function acknowledgeStep(
   deliveries.claim(answered);
   return {
     receipt: frame.headers.get('receipt') ?? null,
+    request: null,
     carryOut: (pending) => deliveries.answer(answered, accepted, pending),
     drop: () => deliveries.unclaim(answered),
   };

@@ -102,14 +102,17 @@ export class StompDecoder {
     return null;
   }
 
-  /** EOLs between frames are heart-beats, or the optional ones behind a frame. */
+  /**
+   * EOLs between frames are heart-beats, or the optional ones behind a frame. NUL there means nothing: firmware that counts the
+   * end of its C string ends its frames twice.
+   */
   #skipLineEnds(chunk: Buffer): void {
     while (this.#position < chunk.length) {
       const byte = chunk[this.#position]!;
       if (byte === LF) this.#carriageReturn = false;
       else if (this.#carriageReturn) this.#fail('malformed', 'a carriage return between frames is not followed by LF');
       else if (byte === CR) this.#carriageReturn = true;
-      else {
+      else if (byte !== NUL) {
         this.#part = 'command';
         this.#headers = new Map();
         this.#headerLines = 0;
@@ -263,7 +266,8 @@ export class StompDecoder {
     const from = this.#position;
     const end = chunk.indexOf(NUL, from);
     const to = end === -1 ? chunk.length : end;
-    if (to > from) this.#checkBodyAllowed();
+    // Old clients have a line end before the NUL of their CONNECT.
+    if (to > from && (isEscaped(this.#command) || !isBlank(chunk, from, to))) this.#checkBodyAllowed();
     this.#count(end === -1 ? to - from : to - from + 1);
     if (end === -1) {
       this.#hold(chunk, from, to);
@@ -337,4 +341,10 @@ export class StompDecoder {
     if (limit === null) throw new ProtocolError(reason, message, receipt);
     throw new ProtocolError(reason, `${message} (${limit})`, { ...receipt, [LIMIT_HEADER]: limit });
   }
+}
+
+/** Nothing but line ends. */
+function isBlank(chunk: Buffer, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (chunk[i] !== LF && chunk[i] !== CR) return false;
+  return true;
 }

@@ -1,6 +1,5 @@
 import type { CloseReason } from '../close-reasons.ts';
 import { ProtocolError } from '../errors.ts';
-import type { ProtocolLimits } from '../limits.ts';
 
 export interface StompFrame {
   readonly command: string;
@@ -50,7 +49,7 @@ export function frameError(frame: StompFrame, reason: CloseReason, message: stri
 /** The error to throw about this frame when it passes a limit: `message` says which, and `limit` is its name. */
 export function limitError(
   frame: StompFrame,
-  limit: keyof ProtocolLimits,
+  limit: string,
   message: string,
   reason: CloseReason = 'limit_exceeded',
 ): ProtocolError {

@@ -32,16 +32,26 @@ export function negotiateHeartBeats(frame: StompFrame, minMs: number): HeartBeat
   };
 }
 
-/** Beats leave before they are due: what was advertised is kept although timers and networks are late. */
+/**
+ * Beats leave before they are due, since what was advertised is kept although timers and networks are late: by a tenth, and by
+ * no less than hubs that look at all their connections a few times a second are late, as long as that leaves half.
+ */
 const SEND_SHARE = 0.9;
+const SEND_EARLIER_MS = 300;
+const LEAST_SHARE = 0.5;
 /** "Because of timing inaccuracies, the receiver SHOULD be tolerant" (STOMP 1.2, Heart-beating). */
 const EXPECT_SHARE = 2;
+
+function sendMsOf(agreedMs: number): number {
+  const early = Math.min(SEND_SHARE * agreedMs, agreedMs - SEND_EARLIER_MS);
+  return Math.floor(Math.max(early, LEAST_SHARE * agreedMs));
+}
 
 /** The agreement as the gateway's wheel is told it. */
 export function livenessOf(beats: HeartBeats): { expectMs: number; sendMs: number; reason: CloseReason } {
   return {
     expectMs: EXPECT_SHARE * beats.clientSendsMs,
-    sendMs: Math.floor(SEND_SHARE * beats.serverSendsMs),
+    sendMs: sendMsOf(beats.serverSendsMs),
     reason: 'heart_beat_timeout',
   };
 }

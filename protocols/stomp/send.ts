@@ -1,5 +1,5 @@
 import type { ProtocolLimits } from '../limits.ts';
-import { positionOf } from '../mqtt/position.ts';
+import { positionOf } from '../position.ts';
 import { isQueueTopic } from '../queues.ts';
 import type { StreamPosition } from '../reading.ts';
 import type { PublishRequest } from '../subprotocol.ts';

@@ -100,7 +100,8 @@ class StompSession implements DeviceSession {
     for (const name of ERROR_HEADERS) {
       if (context[name] !== undefined) headers.push([name, context[name]]);
     }
-    headers.push(['content-type', 'text/plain']);
+    // With its charset: at a bare text/plain stompit 1.0 throws out of its own event handler.
+    headers.push(['content-type', 'text/plain;charset=utf-8']);
     const body = `${detail === '' || detail === text ? text : `${text}: ${detail}`}.\n${advice}\n`;
     this.#write('ERROR', headers, Buffer.from(body));
     this.#phase = 'over';

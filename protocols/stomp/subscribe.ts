@@ -46,11 +46,14 @@ export function readSubscribe(frame: StompFrame, context: SubscribeContext): Wan
   }
   const mode = readAckMode(frame);
   const filter = destination.kind === 'temporary' ? context.temporaryTopic(destination.name) : destination.topic;
+  const queue = queueOf(frame, destination, id, context.clientId);
+  const subscription: Subscription = { id, filter, qos: mode === 'auto' ? 0 : 1 };
   return {
-    subscription: { id, filter, qos: mode === 'auto' ? 0 : 1 },
+    // A queue's messages wait in any case.
+    subscription: mode === 'auto' || queue !== null ? subscription : { ...subscription, acknowledges: true },
     mode,
     prefetch: readPrefetch(frame, context.limits.maxInFlight),
-    queue: queueOf(frame, destination, id, context.clientId),
+    queue,
     name: frame.headers.has('id') ? id : null,
     destination: destination.kind === 'temporary' ? temporaryDestination(destination.name) : null,
   };

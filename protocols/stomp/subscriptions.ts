@@ -159,9 +159,12 @@ export class Subscriptions implements TemporaryTopics {
     const { deliveries, fail } = this.#parts;
     if (deliveries.subscription(wanted.subscription.id)?.subscription === wanted.subscription)
       deliveries.remove(wanted.subscription.id);
-    const reason = grant.reason === 'limit' ? 'limit_exceeded' : 'not_authorized';
     const destination = wanted.destination ?? frame.headers.get('destination')!;
-    fail(frameError(frame, reason, `${excerpt(destination)} may not be subscribed to`));
+    const message = `${excerpt(destination)} may not be subscribed to`;
+    const reason = grant.reason === 'limit' ? 'limit_exceeded' : 'not_authorized';
+    fail(
+      grant.limit === undefined ? frameError(frame, reason, message) : limitError(frame, grant.limit, message, reason),
+    );
     return false;
   }
 

@@ -1,11 +1,14 @@
 import type { ProtocolLimits } from '../limits.ts';
 import type { Pending } from '../outcome.ts';
+import type { PublishRequest } from '../subprotocol.ts';
 import { excerpt, frameError, limitError, requiredHeader, type StompFrame } from './frame.ts';
 
 /** A frame that waits for its COMMIT. It owns everything that it holds. */
 export interface Step {
   /** The receipt that it asked for. */
   readonly receipt: string | null;
+  /** What it sends; null: it answers. */
+  readonly request: PublishRequest | null;
   /** Throws ProtocolError. */
   carryOut(pending: Pending): void;
   /** It does not happen. */

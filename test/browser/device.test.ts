@@ -39,6 +39,23 @@ describe.skipIf(!hasChromium())('the page of a device', { timeout: 60_000 }, () 
     expect(await drawn).toBe(true);
   });
 
+  it('shows the unit beside the metric, also when it comes later, as text and never as markup', async () => {
+    const device = await mqttDevice(desk.hub, await newDevice(desk.hub, 'unit'));
+    await device.publish('devices/me/telemetry/senml-json', [
+      { n: 'temp', u: 'Cel', v: 20 },
+      { n: 'hum', v: 5 },
+    ]);
+    const page = await desk.open('devices/unit');
+    const row = (name: RegExp) => page.getByRole('region', { name: 'Latest values' }).getByRole('row', { name });
+    await row(/temp/).getByText('Cel').waitFor();
+    await device.publish('devices/me/telemetry/senml-json', [{ n: 'hum', u: '<b>%RH</b>', v: 6 }]);
+    await row(/hum/).getByText('<b>%RH</b>').waitFor();
+    // A value without a unit leaves the one that is known.
+    await device.publish('devices/me/telemetry', { temp: 21 });
+    await row(/temp/).getByText('21').waitFor();
+    await row(/temp/).getByText('Cel').waitFor();
+  });
+
   it('sends a command and shows it succeed, in its states', async () => {
     const device = await mqttDevice(desk.hub, await newDevice(desk.hub, 'worker'));
     const page = await desk.open('devices/worker');

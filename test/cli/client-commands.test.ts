@@ -63,9 +63,9 @@ describe('muster device', () => {
 });
 
 describe('muster latest', () => {
-  it('prints metric, value and time', async () => {
+  it('prints metric, value, unit and time', async () => {
     expect(await me.run(['latest', 'pump'])).toBe(0);
-    expect(me.out).toBe('METRIC  VALUE  TIME\ntemp    21.5   2026-01-01T00:00:00.000001Z\n');
+    expect(me.out).toBe('METRIC  VALUE  UNIT  TIME\ntemp    21.5   Cel   2026-01-01T00:00:00.000001Z\n');
   });
 });
 

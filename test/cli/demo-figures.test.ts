@@ -1,3 +1,4 @@
+import { noTallies } from '#hub/queues/tallies.js';
 import { describe, expect, it } from 'vitest';
 import { DemoMeter, FigureScreen, figureLines } from '#cli/demo-figures.js';
 import { Scrape } from '#cli/scrape.js';
@@ -15,6 +16,16 @@ const gauges: Gauges = {
   storeWritable: () => true,
   retainedMessages: () => 0,
   sessions: () => ({ connected: 0, away: 0, queuedMessages: 0, queuedBytes: 0, expired: 0, evicted: 0, wills: 0 }),
+  queues: () => ({
+    queues: 0,
+    subscriptions: 0,
+    temporary: 0,
+    messages: 0,
+    bytes: 0,
+    consumers: 0,
+    unacknowledged: 0,
+    tallies: noTallies(),
+  }),
   jobsFailing: () => ({ checkpoint: 0 }),
   certificateExpirySeconds: () => ({}),
 };

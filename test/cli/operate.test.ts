@@ -89,6 +89,39 @@ describe('muster sessions', () => {
   });
 });
 
+describe('muster queues', () => {
+  it('lists queues and durable subscriptions, and what waits in them', async () => {
+    const queue = {
+      name: 'jobs/new',
+      subscription: null,
+      messages: 3,
+      bytes: 2048,
+      consumers: 1,
+      unacknowledged: 2,
+      deadLetters: 4,
+      dropped: 0,
+    };
+    const principal = { kind: 'application', id: 'shop' };
+    const durable = { ...queue, name: 'news', subscription: { principal, clientId: 'c1', filter: 'news/#' } };
+    const own = { ...durable, subscription: { principal: { kind: 'device', id: 'pump' }, clientId: 'p', filter: 'a' } };
+    api.answers['GET /queues'] = () => ({ body: { items: [queue, durable, own], next: null } });
+    expect(await me.run(['queues'])).toBe(0);
+    expect(me.out).toMatch(/^jobs\/new +- +- +3 +2\.0 KiB +1 +2 +4 +0$/m);
+    expect(me.out).toMatch(/^news +news\/# +application shop, c1 +3 /m);
+    expect(me.out).toMatch(/^news +a +pump +3 /m);
+    api.answers['GET /queues'] = () => ({ body: { items: [], next: null } });
+    me.out = '';
+    await me.run(['queues', 'list']);
+    expect(me.out).toContain('no queues');
+  });
+
+  it('deletes one by its name', async () => {
+    api.answers['DELETE /queues/jobs%2Fnew'] = () => ({ status: 204 });
+    expect(await me.run(['queues', 'delete', 'jobs/new'])).toBe(0);
+    expect(me.out).toContain('deleted the queue jobs/new');
+  });
+});
+
 describe('muster refused', () => {
   it('lists who was turned away and why, and how many of each', async () => {
     const item = {

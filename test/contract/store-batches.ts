@@ -4,6 +4,7 @@ import type {
   ControlWrite,
   DeviceRow,
   LogRow,
+  NamedQueueRow,
   ReadingColumns,
   SequencedMessage,
   SeriesRow,
@@ -131,6 +132,11 @@ export function putSession(id: number, more: Partial<SessionRow> = {}): SessionW
 
 export function addMessage(id: number, text = `m${id}`, more: Partial<StoredMessage> = {}): SessionWrite {
   return { op: 'message.add', id, message: storedMessage(text, more) };
+}
+
+export function putQueue(id: number, more: Partial<NamedQueueRow> = {}): SessionWrite {
+  const queue = { id, name: `q${id}`, subscription: null, createdUs: 1, consumed: false, sentPlace: 0, dropped: 0 };
+  return { op: 'namedQueue.put', queue: { ...queue, ...more } };
 }
 
 export function addEntry(

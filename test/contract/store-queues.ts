@@ -4,6 +4,7 @@ import {
   addEntry,
   addMessage,
   batch,
+  putQueue,
   putSession,
   removeEntry,
   series,
@@ -60,8 +61,8 @@ export function storeQueues({ make, obstruct }: StoreUnderTest): void {
         addEntry(2, 1, 2, { matches: [] }),
       );
       expect(await queue(store, 1)).toEqual([
-        { place: 1, qos: 2, retain: true, matches: ['=odd', '["a"]', 'ö'], bytes: 77, message },
-        { place: 2, qos: 1, retain: false, matches: ['[one]'], bytes: 100, message: storedMessage('') },
+        { place: 1, qos: 2, retain: true, matches: ['=odd', '["a"]', 'ö'], bytes: 77, refused: 0, message },
+        { place: 2, qos: 1, retain: false, matches: ['[one]'], bytes: 100, refused: 0, message: storedMessage('') },
       ]);
       expect((await queue(store, 2)).map(({ matches }) => matches)).toEqual([[]]);
       expect(await kept(store, 1)).toEqual({ count: 2, bytes: 177, first: 1, last: 2, released: [] });
@@ -230,5 +231,77 @@ export function storeQueues({ make, obstruct }: StoreUnderTest): void {
       await write(store, { op: 'session.delete', id: 1 });
       expect(await kept(store, 2)).toMatchObject({ count: count / 2, first: 1, last: count - 1 });
     });
+  });
+
+  describe('named queues', () => {
+    const DURABLE = {
+      ...{ principalKind: 'device' as const, principalId: 'd', anonymous: true, clientId: 'ö', protocol: 'stomp' },
+      ...{ filter: 'a/#', autoDelete: false, detachedUs: 5 },
+    };
+
+    it('are found again as they were put last, with what waits in them', async () => {
+      const store = await make();
+      await write(store, putSession(1), putQueue(2), putQueue(3, { name: 'sub', subscription: DURABLE }));
+      await write(
+        store,
+        putQueue(2, { consumed: true, sentPlace: 4, dropped: 7 }),
+        addMessage(1, 'a'),
+        addEntry(2, 1, 1, { matches: [] }),
+        addEntry(3, 1, 1),
+        addMessage(2, 'b'),
+        addEntry(2, 2, 2),
+      );
+      const { queues, lastSessionId } = await store.read.startState();
+      const none = { count: 0, bytes: 0, first: 0, last: 0, released: [] };
+      expect(queues).toEqual([
+        {
+          queue: { ...row(2), consumed: true, sentPlace: 4, dropped: 7 },
+          entries: { ...none, count: 2, bytes: 200, first: 1, last: 2 },
+        },
+        {
+          queue: { ...row(3), name: 'sub', subscription: DURABLE },
+          entries: { ...none, count: 1, bytes: 100, first: 1, last: 1 },
+        },
+      ]);
+      expect(lastSessionId).toBe(3);
+      expect(await waiting(store, 2)).toEqual(['1 a', '2 b']);
+    });
+
+    it('go with what waits in them, and take nothing after that', async () => {
+      const store = await make();
+      await write(store, putQueue(1), putQueue(2), addMessage(1, 'both'), addEntry(1, 1, 1), addEntry(2, 1, 1));
+      await write(store, { op: 'namedQueue.delete', id: 1 }, addMessage(2, 'late'), addEntry(1, 2, 2));
+      expect((await store.read.startState()).queues.map(({ queue: { id } }) => id)).toEqual([2]);
+      expect(await queue(store, 1)).toEqual([]);
+      expect(await waiting(store, 2)).toEqual(['1 both']);
+    });
+
+    it('remember how often a message was refused, until it is replaced', async () => {
+      const store = await make();
+      const refuse = (place: number, refused: number): SessionWrite => ({
+        op: 'queue.refuse',
+        session: 1,
+        place,
+        refused,
+      });
+      const refused = async (): Promise<unknown> => (await queue(store, 1)).map((entry) => entry.refused);
+      await write(store, putQueue(1), addMessage(1), addEntry(1, 1, 1), addEntry(1, 2, 1), addEntry(1, 3, 1));
+      await write(store, refuse(1, 1), refuse(3, 1), refuse(1, 2), refuse(9, 1));
+      expect(await refused()).toEqual([2, 0, 1]);
+      await write(
+        store,
+        removeEntry(1, 3),
+        refuse(3, 5),
+        addMessage(2),
+        addEntry(1, 1, 2),
+        addEntry(1, 4, 2),
+        refuse(4, 3),
+      );
+      expect(await refused()).toEqual([0, 0, 3]);
+    });
+
+    function row(id: number): object {
+      return (putQueue(id) as { queue: object }).queue;
+    }
   });
 }

@@ -133,6 +133,7 @@ export function storeReadings({ make }: StoreUnderTest): void {
         operators: [],
         signIns: [],
         sessions: [],
+        queues: [],
         lastSessionId: 0,
         lastMessageId: 0,
         retained: [],

@@ -12,6 +12,7 @@ import { storeReadings } from './store-readings.ts';
 import { storeRetention } from './store-retention.ts';
 import { storeSequences } from './store-sequences.ts';
 import { storeSessions } from './store-sessions.ts';
+import { storeUnits } from './store-units.ts';
 
 export interface StoreUnderTest {
   /** A new, empty, open store; it is closed and removed after the test. */
@@ -25,6 +26,7 @@ export function storeContract(name: string, under: StoreUnderTest): void {
   describe(name, () => {
     storeLife(under);
     storeReadings(under);
+    storeUnits(under);
     storeSequences(under);
     storeRange(under);
     storeDevices(under);

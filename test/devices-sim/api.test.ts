@@ -99,35 +99,38 @@ describe('before the first socket', () => {
   const limits = (files: string) => `Limit Soft Limit Hard Limit Units\nMax open files            ${files}    files\n`;
 
   test('a limit of open files that is too low is named, with what to do', () => {
-    expect(() => checkFileLimit(924, limits('1024                 4096'))).not.toThrow();
-    expect(() => checkFileLimit(925, limits('1024                 4096'))).toThrow(
+    expect(() => checkFileLimit(924, 1, limits('1024                 4096'))).not.toThrow();
+    expect(() => checkFileLimit(925, 1, limits('1024                 4096'))).toThrow(
       '925 devices need 1025 open files, this process may open 1024: raise the limit (ulimit -n 1025)',
     );
   });
 
   test('no limit, or none that can be read, stops nothing', () => {
-    expect(() => checkFileLimit(1e6, limits('unlimited            unlimited'))).not.toThrow();
-    expect(() => checkFileLimit(1e6, null)).not.toThrow();
+    expect(() => checkFileLimit(1e6, 1, limits('unlimited            unlimited'))).not.toThrow();
+    expect(() => checkFileLimit(1e6, 1, null)).not.toThrow();
+    // Over HTTP a device has two sockets.
+    expect(() => checkFileLimit(463, 2, limits('1024                 4096'))).toThrow('1026');
   });
 
   test('loopback source addresses are spread beyond 20,000 devices', () => {
-    expect(sourceAddress(19_999, 20_000, '127.0.0.1')).toBeNull();
-    expect(sourceAddress(0, 20_001, '127.0.0.1')).toBe('127.0.0.1');
-    expect(sourceAddress(19_999, 20_001, '127.0.0.1')).toBe('127.0.0.1');
-    expect(sourceAddress(20_000, 20_001, '127.0.0.1')).toBe('127.0.0.2');
-    expect(sourceAddress(20_000, 20_001, 'hub.example')).toBeNull();
+    expect(sourceAddress(19_999, 20_000, 1, '127.0.0.1')).toBeNull();
+    expect(sourceAddress(0, 20_001, 1, '127.0.0.1')).toBe('127.0.0.1');
+    expect(sourceAddress(19_999, 20_001, 1, '127.0.0.1')).toBe('127.0.0.1');
+    expect(sourceAddress(20_000, 20_001, 1, '127.0.0.1')).toBe('127.0.0.2');
+    expect(sourceAddress(20_000, 20_001, 1, 'hub.example')).toBeNull();
+    expect(sourceAddress(10_000, 10_001, 2, '127.0.0.1')).toBe('127.0.0.2');
   });
 });
 
 describe('the fleet', () => {
   test('every beginning of it has the mix, as nearly as whole devices allow', () => {
-    const mix = { mqtt: 60, stomp: 20, cbor: 20 };
+    const mix = { mqtt: 60, stomp: 20, cbor: 20, http: 0 };
     const all = assignProtocols(mix, 500);
     for (const size of [5, 10, 37, 100, 500]) {
       const cborDevices = all.slice(0, size).filter((protocol) => protocol === 'cbor').length;
       expect(Math.abs(cborDevices - size / 5)).toBeLessThanOrEqual(1);
     }
-    expect(new Set(assignProtocols({ mqtt: 0, stomp: 0, cbor: 3 }, 10))).toEqual(new Set(['cbor']));
+    expect(new Set(assignProtocols({ mqtt: 0, stomp: 0, cbor: 3, http: 0 }, 10))).toEqual(new Set(['cbor']));
   });
 
   test('ids carry the seed, and the ramp has its rate', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { CommandLedger } from '#devices-sim/commands.js';
 import { CborWire } from '#devices-sim/device/cbor.js';
+import { webSocketChannels } from '#devices-sim/device/channel.js';
 import { SimDevice } from '#devices-sim/device/device.js';
 import { Reconnect } from '#devices-sim/device/reconnect.js';
 import type { DeviceSocket, SocketEvents } from '#devices-sim/device/socket.js';
@@ -10,7 +11,14 @@ import { Ledger } from '#devices-sim/ledger.js';
 import { Random } from '#devices-sim/random.js';
 import { Schedule } from '#devices-sim/schedule.js';
 import { DeviceWorld } from '#devices-sim/world.js';
-import { decodeDeviceMessage, encodeAck, encodeCommand, encodeError, encodeWelcome } from '#protocols/cbor/codec.js';
+import {
+  decodeDeviceMessage,
+  encodeAck,
+  encodeCommand,
+  encodeDone,
+  encodeError,
+  encodeWelcome,
+} from '#protocols/cbor/codec.js';
 import { DEFAULT_LIMITS } from '#protocols/limits.js';
 
 class FakeSocket implements DeviceSocket {
@@ -38,7 +46,7 @@ class FakeSocket implements DeviceSocket {
 
   /** Decoded CBOR messages since the last call. */
   take() {
-    return this.sent.splice(0).map((unit) => decodeDeviceMessage(unit as Buffer, DEFAULT_LIMITS));
+    return this.sent.splice(0).map((unit) => decodeDeviceMessage(Buffer.from(unit as Uint8Array), DEFAULT_LIMITS));
   }
 
   seqs(): number[] {
@@ -71,14 +79,15 @@ function bench(protocol: 'cbor' | 'stomp' = 'cbor') {
     figures,
     schedule,
     nowMs: () => nowMs,
-    openSocket: (events) => {
-      sockets.push(new FakeSocket(events));
-      return sockets.at(-1)!;
-    },
-    openWire: (link, events, next) =>
-      protocol === 'cbor'
-        ? new CborWire(identity, { stream: 's', next }, link, events)
-        : new StompWire(identity, link, events),
+    openChannel: webSocketChannels(
+      (events) => {
+        sockets.push(new FakeSocket(events));
+        return sockets.at(-1)!;
+      },
+      (start, link, events) =>
+        protocol === 'cbor' ? new CborWire(identity, start, link, events) : new StompWire(identity, null, link, events),
+    ),
+    stream: 's',
   });
   device.connect();
   return {
@@ -241,7 +250,10 @@ describe('a simulated device', () => {
     const b = bench();
     b.welcome(1);
     b.socket().take();
-    for (let i = 0; i < 2; i++) b.socket().receive(encodeCommand('c-1', 'ping', { n: 1 }, 99));
+    for (let i = 0; i < 2; i++) {
+      b.socket().receive(encodeCommand('c-1', 'ping', { n: 1 }, 99));
+      b.socket().receive(encodeDone('c-1'));
+    }
     const results = b
       .socket()
       .take()

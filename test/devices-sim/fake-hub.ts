@@ -8,6 +8,7 @@ import {
   decodeDeviceMessage,
   encodeAck,
   encodeCommand,
+  encodeDone,
   encodeNack,
   encodeWelcome,
   type DeviceMessage,
@@ -60,7 +61,7 @@ interface Peer {
 export const FAKE_TOKEN = 'mst_0a1b_fake-hub-api-token';
 
 /**
- * Just enough of a hub to run the simulator against: three protocols, commands, provisioning, the export. Keeps its log
+ * Just enough of a hub to run the simulator against: four protocols, commands, provisioning, the export. Keeps its log
  * in memory, and in a file when it is given a folder. Knows nothing of the real hub's code beyond the wire.
  */
 export class FakeHub {
@@ -298,8 +299,65 @@ export class FakeHub {
         socket.send(encodeWelcome(welcome));
         this.#enter(peer, device);
       } else if (message.type === 'data') data(message);
-      else if (message.type === 'result') this.#result(message.commandId, message);
+      else if (message.type === 'result') {
+        this.#result(message.commandId, message);
+        socket.send(encodeDone(message.commandId));
+      }
     });
+  }
+
+  /** One request of a device over HTTP. */
+  #device(path: string, request: IncomingMessage, body: string, answer: (status: number, body: unknown) => void): void {
+    const { authorization = '', 'muster-device': id = '' } = request.headers as Record<string, string>;
+    const device = this.secured ? authorization.replace('Bearer mst_dd_', '') : id;
+    if (!this.#admit(device, authorization.replace('Bearer ', ''))) {
+      answer(401, { code: 'bad_credentials' });
+      return;
+    }
+    const [, what, which] = path.split('/');
+    if (what === 'streams') {
+      const key = `${device} ${which!}`;
+      const mark = Math.max(this.#marks.get(key) ?? 0, (JSON.parse(body) as { next: number }).next - 1);
+      this.#marks.set(key, mark);
+      answer(200, { resume: mark + 1, time: Date.now(), window: 4, max: 65_536, device });
+    } else if (what === 'telemetry') {
+      const { 'muster-stream': stream = '', 'muster-seq': number = '' } = request.headers as Record<string, string>;
+      const [key, seq] = [`${device} ${stream}`, Number(number)];
+      const mark = this.#marks.get(key) ?? 0;
+      if (seq > mark + 1) answer(409, { code: 'gap', expected: mark + 1 });
+      else if (seq <= mark) answer(200, { readings: 0, duplicate: true, ack: seq });
+      else {
+        const rows = rowsOf(device, JSON.parse(body) as Record<string, Value>);
+        const fate = this.#store({ rows, stream, seq });
+        this.#marks.set(key, seq);
+        if (fate === 'cut') request.socket.destroy();
+        else if (fate === 'refuse') answer(422, { code: 'series_limit', detail: 'no more series', recorded: true });
+        else answer(200, { readings: rows.length, duplicate: false, ack: seq });
+      }
+    } else if (what === 'commands' && which === undefined) {
+      this.#poll(device, answer);
+    } else if (what === 'commands') {
+      this.#result(which!, JSON.parse(body));
+      answer(200, { taken: true });
+    } else {
+      answer(200, {});
+    }
+  }
+
+  /** Commands that wait, or the next one that comes. The cursor is not looked at: nothing is handed over twice. */
+  #poll(device: string, answer: (status: number, body: unknown) => void): void {
+    const wait: { id: string; name: string; params: unknown }[] = [];
+    const peer: Peer = {
+      device: null,
+      command: (id, name, params) => {
+        wait.push({ id, name, params });
+        this.#peers.delete(device);
+        queueMicrotask(() => {
+          if (wait.length > 0) answer(200, { commands: wait.splice(0), cursor: 'c', time: Date.now() });
+        });
+      },
+    };
+    this.#enter(peer, device);
   }
 
   async #http(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -309,6 +367,11 @@ export class FakeHub {
     };
     if (path === '/readyz') {
       answer(200, {});
+      return;
+    }
+    if (path.startsWith('/device/v1/')) {
+      const body = (await request.setEncoding('utf8').toArray()).join('');
+      this.#device(path.slice('/device/v1'.length), request, body, answer);
       return;
     }
     if (request.headers.authorization !== `Bearer ${FAKE_TOKEN}`) {

@@ -6,7 +6,7 @@ describe('simulator options', () => {
     expect(parseSimOptions({})).toEqual({
       url: 'ws://127.0.0.1:8080',
       devices: 100,
-      mix: { mqtt: 60, stomp: 20, cbor: 20 },
+      mix: { mqtt: 60, stomp: 20, cbor: 20, http: 0 },
       intervalMs: 10_000,
       durationMs: 60_000,
       seed: 1,
@@ -15,6 +15,7 @@ describe('simulator options', () => {
       commandsPerMinute: 0,
       spawnHub: false,
       killAfterMs: null,
+      cuts: null,
       dataDir: null,
       hubCommand: null,
       verify: true,
@@ -46,6 +47,7 @@ describe('simulator options', () => {
       rampPerSecond: 200,
       spawnHub: true,
       killAfterMs: 30_000,
+      cuts: null,
       dataDir: '/tmp/x',
       hubCommand: ['node', 'dist/cli/main.js'],
       verify: false,
@@ -58,7 +60,20 @@ describe('simulator options', () => {
   });
 
   test('a protocol may be left out of the mix', () => {
-    expect(parseSimOptions({ mix: 'cbor=1' }).mix).toEqual({ mqtt: 0, stomp: 0, cbor: 1 });
+    expect(parseSimOptions({ mix: 'cbor=1' }).mix).toEqual({ mqtt: 0, stomp: 0, cbor: 1, http: 0 });
+  });
+
+  test('--protocols is an equal share of each, and stands in place of --mix', () => {
+    expect(parseSimOptions({ protocols: 'cbor, http' }).mix).toEqual({ mqtt: 0, stomp: 0, cbor: 1, http: 1 });
+    expect(() => parseSimOptions({ protocols: 'cbor,coap' })).toThrow('mqtt, stomp, cbor, http');
+    expect(() => parseSimOptions({ protocols: 'cbor', mix: 'cbor=1' })).toThrow('give one of them');
+  });
+
+  test('--cuts is a share of what passes, up to half of it', () => {
+    expect(parseSimOptions({}).cuts).toBeNull();
+    expect(parseSimOptions({ cuts: '0%' }).cuts).toBe(0);
+    expect(parseSimOptions({ cuts: '12.5%' }).cuts).toBe(0.125);
+    expect(parseSimOptions({ cuts: '50%' }).cuts).toBe(0.5);
   });
 
   test.each([
@@ -84,6 +99,9 @@ describe('simulator options', () => {
     [{ data: 'x' }, '--data needs --spawn-hub'],
     [{ spawnHub: true, killAfter: '60s' }, '--kill-after must be shorter than --duration'],
     [{ commandsPerMinute: '6' }, '--commands-per-minute needs --token'],
+    [{ cuts: '20' }, '--cuts must be a share from 0% to 50% such as 20%, not "20"'],
+    [{ cuts: '50.1%' }, '--cuts must be a share'],
+    [{ cuts: '20%', url: 'wss://hub.example' }, '--cuts needs a ws:// address'],
     [{ devices: true }, '--devices needs a value'],
     [{ colour: 'red' }, '"colour" is no option of the simulator'],
   ])('%o is refused in words', (raw, words) => {

@@ -40,8 +40,11 @@ function bench(open: (link: WireLink, events: WireEvents) => DeviceWire) {
     acknowledged: tell('acknowledged'),
     acknowledgedUpTo: tell('acknowledgedUpTo'),
     refused: tell('refused'),
+    tooLarge: tell('tooLarge'),
+    gap: tell('gap'),
     command: tell('command'),
     resultAcknowledged: tell('resultAcknowledged'),
+    resultRefused: tell('resultRefused'),
     goodbye: tell('goodbye'),
   };
   const wire = open({ send: (unit) => void sent.push(unit) }, events);
@@ -73,7 +76,7 @@ function packetId(publish: Buffer): number {
 const CONNACK = generate({ cmd: 'connack', returnCode: 0, sessionPresent: false });
 
 function mqtt(identity = SECURED as typeof SECURED | typeof ANONYMOUS) {
-  return bench((link, events) => new MqttWire(identity, link, events));
+  return bench((link, events) => new MqttWire(identity, null, link, events));
 }
 
 describe('a device that speaks MQTT 3.1.1', () => {
@@ -90,7 +93,7 @@ describe('a device that speaks MQTT 3.1.1', () => {
     const device = mqtt();
     device.take();
     device.feedByteByByte(CONNACK);
-    expect(device.told).toEqual([['ready', null]]);
+    expect(device.told).toEqual([['ready', null, null]]);
     expect(mqttPackets(device.take())).toMatchObject([
       { cmd: 'subscribe', subscriptions: [{ topic: 'devices/me/commands/#', qos: 1 }] },
     ]);
@@ -142,7 +145,9 @@ describe('a device that speaks MQTT 3.1.1', () => {
     device.feed(
       generate({ cmd: 'publish', topic, payload: '{"n":1}', qos: 1, dup: false, retain: false, messageId: 9 }),
     );
-    expect(device.told.at(-1)).toEqual(['command', { id: 'c-1', name: 'ping', params: { n: 1 } }]);
+    expect(device.told.at(-1)).toEqual(['command', { id: 'c-1', name: 'ping', params: { n: 1 } }, 9]);
+    expect(device.take()).toEqual([]);
+    device.wire.received(9);
     device.wire.result({ commandId: 'c-1', status: 'succeeded', value: { n: 1 } });
     const [puback, result] = mqttPackets(device.take());
     expect(puback).toMatchObject({ cmd: 'puback', messageId: 9 });
@@ -159,7 +164,7 @@ describe('a device that speaks MQTT 3.1.1', () => {
     const topic = 'devices/me/commands/c-1/result';
     device.feed(generate({ cmd: 'publish', topic, payload: '{}', qos: 1, dup: false, retain: false, messageId: 3 }));
     expect(mqttPackets(device.take())).toMatchObject([{ cmd: 'puback', messageId: 3 }]);
-    expect(device.told).toEqual([['ready', null]]);
+    expect(device.told).toEqual([['ready', null, null]]);
   });
 
   test('a refusal is told with its code', () => {
@@ -201,8 +206,85 @@ describe('a device that speaks MQTT 3.1.1', () => {
   });
 });
 
+/** MQTT 5.0, with the stream `q1`. */
+function mqtt5() {
+  const device = bench((link, events) => new MqttWire(SECURED, 'q1', link, events));
+  const v5 = { protocolVersion: 5 } as const;
+  const connack = (properties: object = {}) =>
+    generate({ cmd: 'connack', reasonCode: 0, sessionPresent: false, properties }, v5);
+  const packets = (): Packet[] => {
+    const found: Packet[] = [];
+    const reader = parser(v5);
+    reader.on('packet', (packet) => found.push(packet));
+    for (const unit of device.take()) reader.parse(Buffer.from(unit as Uint8Array));
+    return found;
+  };
+  const puback = (messageId: number, reasonCode: number, reasonString: string) =>
+    device.feed(generate({ cmd: 'puback', messageId, reasonCode, properties: { reasonString } }, v5));
+  return { ...device, connack, packets, puback, v5 };
+}
+
+describe('a device that speaks MQTT 5.0', () => {
+  test('numbers readings and events by user properties, results not', () => {
+    const device = mqtt5();
+    expect(device.packets()).toMatchObject([{ cmd: 'connect', protocolVersion: 5, clean: true }]);
+    device.feed(device.connack());
+    device.packets();
+    device.wire.send(41, MESSAGE, false);
+    device.wire.send(42, { event: 'boot', value: { cause: 'power' } }, true);
+    device.wire.result({ commandId: 'c-1', status: 'succeeded', value: null });
+    expect(device.packets()).toMatchObject([
+      { topic: 'devices/me/telemetry', properties: { userProperties: { stream: 'q1', seq: '41' } } },
+      { topic: 'devices/me/events/boot', dup: true, properties: { userProperties: { stream: 'q1', seq: '42' } } },
+      { topic: 'devices/me/commands/c-1/result' },
+    ]);
+  });
+
+  test('a PUBACK may say that nothing was stored, and which number is expected', () => {
+    const device = mqtt5();
+    device.feed(device.connack());
+    device.packets();
+    for (const seq of [1, 2, 3, 4]) device.wire.send(seq, MESSAGE, false);
+    device.wire.result({ commandId: 'c-1', status: 'succeeded', value: null });
+    const ids = device.packets().map(({ messageId }) => messageId!);
+    device.puback(ids[0]!, 0, '');
+    device.puback(ids[1]!, 0x97, 'series_limit: no more');
+    device.puback(ids[2]!, 0x83, 'sequence gap: seq 3 is expected');
+    device.puback(ids[3]!, 0x83, 'something else');
+    device.puback(ids[4]!, 0x90, 'unknown_command');
+    expect(device.told.slice(1)).toEqual([
+      ['acknowledged', 1],
+      ['refused', 2, 'PUBACK 0x97: series_limit: no more'],
+      ['gap', 3],
+      ['refused', 4, 'PUBACK 0x83: something else'],
+      ['resultAcknowledged', 'c-1', false],
+    ]);
+  });
+
+  test('keeps to the receive maximum and the packet size of the hub', () => {
+    const device = mqtt5();
+    device.feed(device.connack({ receiveMaximum: 2, maximumPacketSize: 200 }));
+    device.packets();
+    expect(device.wire.window).toBe(2);
+    const large = { timeUs: null, readings: [{ metric: 'a', value: 'x'.repeat(200) }] };
+    expect([device.wire.send(1, large, false), device.wire.send(2, MESSAGE, false)]).toEqual([false, true]);
+    expect(device.packets()).toHaveLength(1);
+  });
+
+  test('a refusal and a goodbye are told with their codes', () => {
+    const refused = mqtt5();
+    refused.feed(generate({ cmd: 'connack', reasonCode: 0x87, sessionPresent: false }, refused.v5));
+    expect(refused.told).toEqual([['goodbye', 'CONNACK 0x87']]);
+    const dismissed = mqtt5();
+    dismissed.feed(dismissed.connack());
+    const properties = { reasonString: 'later' };
+    dismissed.feed(generate({ cmd: 'disconnect', reasonCode: 0x8b, properties }, dismissed.v5));
+    expect(dismissed.told.at(-1)).toEqual(['goodbye', 'DISCONNECT 0x8b: later']);
+  });
+});
+
 function stomp(identity = SECURED as typeof SECURED | typeof ANONYMOUS) {
-  return bench((link, events) => new StompWire(identity, link, events));
+  return bench((link, events) => new StompWire(identity, null, link, events));
 }
 
 const CONNECTED = 'CONNECTED\nversion:1.2\n\n\0';
@@ -221,7 +303,7 @@ describe('a device that speaks STOMP 1.2', () => {
     const device = stomp();
     device.take();
     device.feedByteByByte(Buffer.from(CONNECTED));
-    expect(device.told).toEqual([['ready', null]]);
+    expect(device.told).toEqual([['ready', null, null]]);
     expect(device.take()).toEqual([
       'SUBSCRIBE\nid:commands\ndestination:/devices/me/commands/#\nack:client-individual\n\n\0',
     ]);
@@ -251,7 +333,9 @@ describe('a device that speaks STOMP 1.2', () => {
     device.feedByteByByte(
       'MESSAGE\nsubscription:commands\nmessage-id:1\nack:7\ndestination:/devices/me/commands/c-1/ping\n\n{"n":1}\0',
     );
-    expect(device.told.at(-1)).toEqual(['command', { id: 'c-1', name: 'ping', params: { n: 1 } }]);
+    expect(device.told.at(-1)).toEqual(['command', { id: 'c-1', name: 'ping', params: { n: 1 } }, '7']);
+    expect(device.take()).toEqual([]);
+    device.wire.received('7');
     device.wire.result({ commandId: 'c-1', status: 'succeeded', value: null });
     const [ack, result] = device.take();
     expect(ack).toBe('ACK\nid:7\n\n\0');
@@ -267,7 +351,24 @@ describe('a device that speaks STOMP 1.2', () => {
     device.take();
     device.feed('MESSAGE\nack:9\ndestination:/devices/me/commands/c-1/result\n\n{}\0');
     expect(device.take()).toEqual(['ACK\nid:9\n\n\0']);
-    expect(device.told).toEqual([['ready', null]]);
+    expect(device.told).toEqual([['ready', null, null]]);
+  });
+
+  test('with a stream it numbers readings and events by headers, and an ERROR may say which number is expected', () => {
+    const device = bench((link, events) => new StompWire(SECURED, 'q1', link, events));
+    device.feed(CONNECTED);
+    device.take();
+    device.wire.send(41, MESSAGE, false);
+    device.wire.send(42, { event: 'boot', value: null }, false);
+    const [reading, event] = device.take() as string[];
+    expect(reading).toContain('\nreceipt:m41\nstream:q1\nseq:41\n');
+    expect(event).toContain('SEND\ndestination:/devices/me/events/boot\n');
+    expect(event).toMatch(/\nstream:q1\nseq:42\n[^]*\n\nnull\0$/);
+    device.feed('ERROR\nmessage:sequence_gap\nmuster-expected:40\nreceipt-id:m41\n\n\0');
+    expect(device.told.slice(1)).toEqual([
+      ['gap', 40],
+      ['goodbye', 'STOMP ERROR: sequence_gap'],
+    ]);
   });
 
   test('an ERROR is told', () => {
@@ -288,6 +389,37 @@ describe('a device that speaks STOMP 1.2', () => {
     expect(() => chunks.forEach((chunk) => device.feed(chunk))).toThrow(WireError);
   });
 
+  test('an ERROR because of a frame that is too large names the message or the result', () => {
+    for (const [receipt, what] of [
+      ['m4', 4],
+      ['rc-1', 'c-1'],
+    ]) {
+      const device = stomp();
+      device.feed(CONNECTED);
+      device.wire.send(4, MESSAGE, false);
+      device.wire.result({ commandId: 'c-1', status: 'succeeded', value: null });
+      device.feed(`ERROR\nmessage:too_large\nreceipt-id:${receipt}\n\n\0`);
+      expect(device.told.slice(1)).toEqual([
+        ['tooLarge', what, 'STOMP ERROR: too_large'],
+        ['goodbye', 'STOMP ERROR: too_large'],
+      ]);
+    }
+  });
+
+  test('a result may be rejected for its value, or for its command', () => {
+    const device = stomp();
+    device.feed(CONNECTED);
+    const result = { commandId: 'c-1', status: 'succeeded', value: null } as const;
+    for (const reason of ['too_deep', 'unknown_command']) {
+      device.wire.result(result);
+      device.feed(`RECEIPT\nreceipt-id:rc-1\nmuster-status:rejected\nmuster-reason:${reason}\n\n\0`);
+    }
+    expect(device.told.slice(1)).toEqual([
+      ['resultRefused', 'c-1', 'RECEIPT with muster-status: rejected (too_deep)'],
+      ['resultAcknowledged', 'c-1', false],
+    ]);
+  });
+
   test('a frame of a client is a fault of the hub', () => {
     expect(() => stomp().feed('SEND\ndestination:/topic/x\n\n\0')).toThrow(ProtocolError);
   });
@@ -301,7 +433,7 @@ function cbor(identity = SECURED as typeof SECURED | typeof ANONYMOUS) {
 
 describe('a device that speaks v1.cbor.muster', () => {
   const decoded = (units: (Uint8Array | string)[]) =>
-    units.map((unit) => decodeDeviceMessage(unit as Buffer, DEFAULT_LIMITS));
+    units.map((unit) => decodeDeviceMessage(Buffer.from(unit as Uint8Array), DEFAULT_LIMITS));
 
   test('introduces its stream, with its token or with its id', () => {
     expect(decoded(cbor().take())).toEqual([
@@ -313,7 +445,7 @@ describe('a device that speaks v1.cbor.muster', () => {
   test('is ready where WELCOME says, with the window that it gives', () => {
     const device = cbor();
     device.feed(encodeWelcome(WELCOME));
-    expect(device.told).toEqual([['ready', 5]]);
+    expect(device.told).toEqual([['ready', 5, 1]]);
     expect(device.wire.window).toBe(3);
   });
 
@@ -341,8 +473,10 @@ describe('a device that speaks v1.cbor.muster', () => {
     device.feed(encodeWelcome(WELCOME));
     device.take();
     device.feed(encodeCommand('c-1', 'ping', { n: 1 }, 99));
+    device.wire.received('c-1');
     device.wire.result({ commandId: 'c-1', status: 'succeeded', value: { n: 1 } });
-    expect(device.told.at(-1)).toEqual(['command', { id: 'c-1', name: 'ping', params: { n: 1 } }]);
+    const command = { id: 'c-1', name: 'ping', params: { n: 1 }, deadlineMs: 99 };
+    expect(device.told.at(-1)).toEqual(['command', command, 'c-1']);
     expect(decoded(device.take())).toEqual([
       { type: 'received', commandId: 'c-1' },
       { type: 'result', commandId: 'c-1', status: 'succeeded', value: { n: 1 } },
@@ -358,7 +492,6 @@ describe('a device that speaks v1.cbor.muster', () => {
   test.each([
     ['an ACK before WELCOME', [encodeAck(1)]],
     ['a second WELCOME', [encodeWelcome(WELCOME), encodeWelcome(WELCOME)]],
-    ['a gap that is none', [encodeWelcome(WELCOME), encodeNack(9, 'gap', 'gap', 6)]],
     ['text', ['hello']],
   ])('%s is a fault of the hub', (_, chunks) => {
     const device = cbor();

@@ -127,8 +127,35 @@ describe('v1.cbor.muster over ws', () => {
     expect(sent.deadlineMs).toBeGreaterThan(Date.now());
     peer.send(encodeReceived(sent.id));
     peer.send(encodeResult(sent.id, 'succeeded', { sum: 42 }));
+    expect(await peer.take('done')).toEqual({ type: 'done', commandId: sent.id });
     expect(await waiting).toMatchObject({ id: sent.id, state: 'succeeded', result: { sum: 42 } });
     expect(await statesOf(hub, sent.id)).toEqual(['queued', 'sent', 'received', 'succeeded']);
+  });
+
+  it('a RESULT is answered by DONE when it is a repeat too, or too late, and by a NACK when nobody knows its command', async () => {
+    const { peer } = await cborConnect(hub, { stream: 's', next: 1, token: await newDevice(hub, 'cbor-repeats') });
+    const waiting = command(hub, 'cbor-repeats', 'add', { a: 1 });
+    const { id } = await peer.take('command');
+    for (const value of [1, 2]) peer.send(encodeResult(id, 'succeeded', value));
+    for (let i = 0; i < 2; i++) expect(await peer.take('done')).toEqual({ type: 'done', commandId: id });
+    expect(await waiting).toMatchObject({ state: 'succeeded', result: 1 });
+
+    await hub.api('POST', '/api/v1/devices/cbor-repeats/commands', { name: 'slow', ttlMs: 50 });
+    const slow = await peer.take('command');
+    await until('it has expired', async () => (await statesOf(hub, slow.id)).includes('expired'));
+    peer.send(encodeResult(slow.id, 'failed', 'too late'));
+    expect(await peer.take('done')).toEqual({ type: 'done', commandId: slow.id });
+
+    peer.send(encodeResult('c-nobody', 'failed', null));
+    expect(await peer.take('nack')).toMatchObject({ seq: 0, code: 'unknown_command', commandId: 'c-nobody' });
+    // A value that JSON does not have: a byte string.
+    peer.send(Buffer.concat([encodeResult(slow.id, 'failed', null).subarray(0, -1), Buffer.from('4101', 'hex')]));
+    expect(await peer.take('nack')).toMatchObject({ seq: 0, code: 'value_not_allowed', commandId: slow.id });
+    expect(peer.closed).toBeNull();
+    expect((await rejected(hub, 'cbor-repeats')).map(({ code }) => code)).toEqual([
+      'value_not_allowed',
+      'unknown_command',
+    ]);
   });
 
   it('after a restart of the hub the device goes on at the seq that the disk knows', async () => {

@@ -53,14 +53,14 @@ describe('a device with MQTT.js', () => {
   it('gets a PUBACK for what cannot be read, and it stands in the rejected list', async () => {
     const device = await mqttDevice(hub, await newDevice(hub, 'garbled'));
     await device.publish('devices/me/telemetry', 'this is not JSON');
-    await device.publish('devices/me/telemetry/protobuf', '{}');
+    await device.publish('devices/me/telemetry/avro', '{}');
     await device.publish('devices/somebody-else/telemetry', { a: 1 });
     await device.publish('somewhere/free', 'x');
     const list = await rejected(hub, 'garbled');
     expect(list.map(({ code, topic, payload }) => [code, topic, payload.text])).toEqual([
       ['topic_not_allowed', 'somewhere/free', 'x'],
       ['topic_not_allowed', 'devices/somebody-else/telemetry', '{"a":1}'],
-      ['unsupported_format', 'devices/garbled/telemetry/protobuf', '{}'],
+      ['unsupported_format', 'devices/garbled/telemetry/avro', '{}'],
       ['malformed_payload', 'devices/garbled/telemetry', 'this is not JSON'],
     ]);
     expect(await exported(hub, 'garbled')).toEqual([]);

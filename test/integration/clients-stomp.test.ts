@@ -1,4 +1,4 @@
-import webstomp, { type Client as WebstompClient, type Frame } from 'webstomp-client';
+import type { IMessage } from '@stomp/stompjs';
 import { WebSocket } from 'ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestHub, until, type TestHub } from '../support/hub.ts';
@@ -44,6 +44,27 @@ describe('@stomp/stompjs over ws', () => {
     const refused = (headers: Record<string, string>): Promise<unknown> => stompConnect(hub, { headers });
     await expect(refused({})).rejects.toThrow('credentials_required');
     await expect(refused({ login: 'x', passcode: 'wrong' })).rejects.toThrow('bad_credentials');
+  });
+
+  it('is sent no more than its prefetch-count before it acknowledges, however the messages were sent', async () => {
+    const publisher = await stompApplication(hub, 'prefetch-publisher');
+    const reader = await stompApplication(hub, 'prefetch-reader');
+    const got: IMessage[] = [];
+    const take = (message: IMessage): void => void got.push(message);
+    await reader.subscribe('/topic/prefetch/x', 'client-individual', take, { 'prefetch-count': '2' });
+    for (let n = 0; n < 5; n++) publisher.sendOnly('/topic/prefetch/x', { n });
+    await publisher.send('/topic/prefetch/y', {});
+    // Whatever was to be sent to the reader stands before the RECEIPT of this.
+    const settled = async (): Promise<number[]> => {
+      await reader.send('/topic/prefetch/y', {});
+      return got.map(({ body }) => (JSON.parse(body) as { n: number }).n);
+    };
+    expect(await settled()).toEqual([0, 1]);
+    got[0]!.ack();
+    expect(await settled()).toEqual([0, 1, 2]);
+    got[1]!.ack();
+    got[2]!.ack();
+    expect(await settled()).toEqual([0, 1, 2, 3, 4]);
   });
 
   it('has its readings on disk when the RECEIPT comes, and before the RECEIPT of DISCONNECT without one', async () => {
@@ -176,7 +197,7 @@ describe('@stomp/stompjs over ws', () => {
   });
 
   it.each([
-    ['a destination that there is not', '/queue/jobs', {}, 'protocol_error'],
+    ['a destination that there is not', '/exchange/jobs', {}, 'protocol_error'],
     ['a transaction', '/topic/a', { transaction: 't1' }, 'protocol_error'],
     ['a wildcard in SEND', '/topic/#', {}, 'protocol_error'],
   ])('is told by ERROR about %s, and closed', async (_what, destination, headers, reason) => {
@@ -230,51 +251,3 @@ describe('heart-beats', () => {
     expect(code).toBe(4008);
   });
 });
-
-describe('webstomp-client over ws', () => {
-  it('connects, sends with receipt, subscribes, acknowledges and leaves', async () => {
-    const token = await newDevice(hub, 'webstomp');
-    const { client, receipts } = await webstompConnect(token);
-    client.send('/devices/me/telemetry', '{"n":1}', { receipt: 'stored' });
-    await until('the receipt', () => receipts.includes('stored'));
-    expect(await latest(hub, 'webstomp')).toEqual({ n: 1 });
-
-    client.subscribe(
-      '/devices/me/commands/+/blink',
-      (message) => {
-        client.send(`/devices/me/commands/${message.headers['command-id']}/result`, '{"status":"succeeded","value":7}');
-        client.send('/devices/me/events/blinked', 'yes', { 'content-type': 'text/plain' });
-      },
-      { ack: 'auto' },
-    );
-    expect(await command(hub, 'webstomp', 'blink')).toMatchObject({ state: 'succeeded', result: 7 });
-    await until('the event', async () => (await events('webstomp')).length === 1);
-    expect((await events('webstomp'))[0]).toMatchObject({
-      name: 'blinked',
-      contentType: 'text/plain',
-      payload: { text: 'yes' },
-    });
-    await new Promise<void>((resolve) => client.disconnect(() => resolve()));
-    await until('offline', async () => !(await isOnline(hub, 'webstomp')));
-  });
-
-  async function events(device: string): Promise<object[]> {
-    return (await hub.api('GET', `/api/v1/devices/${device}/events`)).body.items;
-  }
-});
-
-async function webstompConnect(token: string): Promise<{ client: WebstompClient; receipts: (string | undefined)[] }> {
-  const webSocket = new WebSocket(`${hub.wsUrl}/stomp`, webstomp.VERSIONS.supportedProtocols());
-  afterThisTest(() => webSocket.terminate());
-  const client = webstomp.over(webSocket, { debug: false, heartbeat: false });
-  const receipts: (string | undefined)[] = [];
-  client.onreceipt = (frame: Frame) => receipts.push((frame.headers as Record<string, string>)['receipt-id']);
-  let connected = false;
-  client.connect(
-    { login: 'device', passcode: token },
-    () => (connected = true),
-    () => undefined,
-  );
-  await until('CONNECTED', () => connected);
-  return { client, receipts };
-}

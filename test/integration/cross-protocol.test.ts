@@ -3,6 +3,7 @@ import { encodeEvent } from '#protocols/cbor/codec.js';
 import { startTestHub, until, type TestHub } from '../support/hub.ts';
 import { cborConnect } from './clients/cbor.ts';
 import { connectionsOf, latest, newDevice } from './clients/hub-view.ts';
+import { HttpDevice } from './clients/http.ts';
 import { mqttApplication, mqttConnect, mqttDevice } from './clients/mqtt.ts';
 import { afterThisTest } from './clients/opened.ts';
 import { stompApplication, stompConnect, stompDevice } from './clients/stomp.ts';
@@ -89,7 +90,7 @@ describe('a free topic joins the protocols', () => {
 });
 
 describe('telemetry', () => {
-  it('of MQTT, STOMP and CBOR devices comes to applications as JSON, after its commit', async () => {
+  it('of MQTT, STOMP, CBOR and HTTP devices comes to applications as JSON, after its commit', async () => {
     const listener = await mqttApplication(hub, 'telemetry-reader');
     await listener.subscribe('devices/+/telemetry');
     const stompListener = await stompApplication(hub, 'telemetry-stomp-reader');
@@ -109,19 +110,23 @@ describe('telemetry', () => {
       { metric: 't', timeUs: 1_700_000_000_500_000, value: 3.5 },
       { metric: 'on', timeUs: 1_700_000_000_500_000, value: true },
     ]);
-    await listener.gets(3);
-    await until('all by STOMP', () => stompListener.received.length === 3);
+    const http = new HttpDevice(hub.port, { token: await newDevice(hub, 'tele-http') });
+    await http.telemetry({ ts: 1_700_000_000_000, t: 4.5 });
+    await listener.gets(4);
+    await until('all by STOMP', () => stompListener.received.length === 4);
 
     const byDevice = Object.fromEntries(listener.received.map(({ topic, payload }) => [topic, JSON.parse(payload)]));
     expect(byDevice).toEqual({
       'devices/tele-mqtt/telemetry': { ts: 1_700_000_000_000, t: 1.5 },
       'devices/tele-stomp/telemetry': { t: 2.5 },
       'devices/tele-cbor/telemetry': { ts: 1_700_000_000_500, t: 3.5, on: true },
+      'devices/tele-http/telemetry': { ts: 1_700_000_000_000, t: 4.5 },
     });
     expect(Object.fromEntries(await Promise.all(committed))).toEqual({
       'tele-mqtt': { t: 1.5 },
       'tele-stomp': { t: 2.5 },
       'tele-cbor': { t: 3.5, on: true },
+      'tele-http': { t: 4.5 },
     });
     const bySource = stompListener.received.map(({ headers, body }) => [headers['destination'], JSON.parse(body)]);
     expect(bySource).toContainEqual(['/devices/tele-cbor/telemetry', { ts: 1_700_000_000_500, t: 3.5, on: true }]);
@@ -170,10 +175,35 @@ describe('events and results', () => {
     const stomp = await stompDevice(hub, await newDevice(hub, 'event-stomp'));
     await stomp.send('/devices/me/events/door', 'ajar', { 'content-type': 'text/plain' });
     await listener.gets(2);
+    const http = new HttpDevice(hub.port, { token: await newDevice(hub, 'event-http') });
+    await http.ask('POST', '/events/door', { body: { open: false } });
+    await listener.gets(3);
     expect(listener.received.map(({ topic, payload }) => [topic, payload])).toEqual([
       ['devices/event-cbor/events/door', '{"open":true}'],
       ['devices/event-stomp/events/door', 'ajar'],
+      ['devices/event-http/events/door', '{"open":false}'],
     ]);
+  });
+});
+
+describe('a command', () => {
+  it('that a poll was handed and nobody received goes to the MQTT connection that takes over; its result is a repeat over HTTP', async () => {
+    const token = await newDevice(hub, 'two-ways');
+    const http = new HttpDevice(hub.port, { token });
+    const { body } = await hub.api('POST', '/api/v1/devices/two-ways/commands', { name: 'reboot' });
+    const { id } = body.command as { id: string };
+    const polled = await http.poll();
+    expect(polled.body.commands).toMatchObject([{ id, name: 'reboot' }]);
+    const state = async () => (await hub.api('GET', `/api/v1/commands/${id}`)).body.command as Record<string, unknown>;
+    await until('sent', async () => (await state()).state === 'sent');
+    const mqtt = await mqttDevice(hub, token);
+    await mqtt.subscribe('devices/me/commands/+/reboot', 1);
+    await mqtt.gets(1);
+    const topic = mqtt.received[0]!.topic.replace('/reboot', '/result');
+    expect(topic).toContain(id);
+    await mqtt.publish(topic, { status: 'succeeded', value: 1 });
+    expect((await http.result(id, 2)).body).toEqual({ taken: true });
+    expect(await state()).toMatchObject({ state: 'succeeded', attempts: 2, result: 1 });
   });
 });
 
@@ -221,6 +251,18 @@ describe('presence', () => {
       [3, 'cbor', true, null],
     ]);
     expect(peer.closed).toBe(null);
+    const poll = new HttpDevice(hub.port, { token }).poll('?wait=30');
+    await until('the third is closed', () => peer.closed !== null);
+    await mqttDevice(hub, token);
+    expect(await poll).toMatchObject({ status: 409, body: { code: 'taken_over' } });
+    await until('all changes', () => listener.received.length >= 9);
+    const later = listener.bodies.slice(5).map((body) => JSON.parse(body) as Record<string, unknown>);
+    expect(later.map(({ epoch, protocol, online, reason }) => [epoch, protocol, online, reason])).toEqual([
+      [3, 'cbor', false, 'taken_over'],
+      [4, 'http', true, null],
+      [4, 'http', false, 'taken_over'],
+      [5, 'mqtt', true, null],
+    ]);
     await until('the history', async () => (await connectionsOf(hub, 'moving'))[1]?.reason === 'taken_over');
   });
 

@@ -5,6 +5,7 @@ import { AnswerCheck, operationsOf, type OpenApi, type Shown } from '../support/
 import { cborConnect } from './clients/cbor.ts';
 import { isOnline, newDevice, rejected } from './clients/hub-view.ts';
 import { mqttDevice } from './clients/mqtt.ts';
+import { stompApplication } from './clients/stomp.ts';
 import { offer } from './clients/upgrade.ts';
 
 let hub: TestHub;
@@ -88,7 +89,10 @@ describe('the document', () => {
   it('says to whom each operation is open', () => {
     for (const { operation } of operations.values()) {
       const open = operation['x-muster-scope'] === 'none';
-      expect((operation as unknown as { security: unknown[] }).security).toHaveLength(open ? 0 : 2);
+      const { security } = operation as unknown as { security: object[] };
+      expect(security).toHaveLength(open ? 0 : 2);
+      const ofDevices = operation['x-muster-scope'] === 'device';
+      if (!open) expect(Object.keys(security[0]!)).toEqual([ofDevices ? 'device' : 'token']);
       expect('401' in operation.responses).toBe(!open);
     }
   });
@@ -164,6 +168,20 @@ describe('every operation answers as the document says', () => {
 
     const { body: sessions } = await call('listSessions');
     expect(sessions.items[0]).toMatchObject({ principal: { kind: 'device', id: 'pump' }, connected: true });
+    const worker = await stompApplication(hub, 'worker');
+    await worker.send('/queue/jobs/new', 'x');
+    await worker.subscribe('/topic/news', 'auto', () => undefined, { id: 'news', durable: 'true' });
+    expect((await call('listQueues')).body.items).toMatchObject([
+      { kind: 'queue', name: 'jobs/new', messages: 1, subscription: null },
+      { kind: 'subscription', name: 'news', subscription: { clientId: 'worker', detached: null } },
+    ]);
+    expect((await call('listQueues', { query: '?after=x' })).status).toBe(400);
+    const consuming = await worker.subscribe('/queue/jobs/new', 'client-individual');
+    expect((await call('deleteQueue', { path: { queue: 'jobs/new' } })).status).toBe(409);
+    await worker.unsubscribe(consuming);
+    expect((await call('deleteQueue', { path: { queue: 'jobs/new' } })).status).toBe(204);
+    expect((await call('deleteQueue', { path: { queue: 'jobs/new' } })).status).toBe(404);
+    await worker.client.deactivate();
     const { body: open } = await call('listConnections');
     expect(open.items[0].principal).toMatchObject({ kind: 'device', id: 'pump' });
     expect((await call('closeConnection', { path: { connection: open.items[0].id } })).status).toBe(204);
@@ -249,6 +267,37 @@ describe('every operation answers as the document says', () => {
     expect((await call('deleteToken', { path: { key: made.body.keyId } })).status).toBe(204);
     expect((await call('deleteToken', { path: { key: made.body.keyId } })).status).toBe(404);
     expect((await call('listDevices', { token: made.body.token })).status).toBe(401);
+  });
+
+  it('what devices ask for', async () => {
+    const token = await newDevice(hub, 'poller');
+    const numbered = { 'muster-stream': 's', 'muster-seq': '1' };
+    const first = await call('postTelemetry', { token, body: { t: 1 }, headers: numbered });
+    expect(first.body).toEqual({ readings: 1, duplicate: false, ack: 1 });
+    expect((await call('postTelemetry', { token, body: { t: 1 } })).body).toEqual({ readings: 1, duplicate: false });
+    const gap = { ...numbered, 'muster-seq': '9' };
+    expect((await call('postTelemetry', { token, body: { t: 1 }, headers: gap })).body).toMatchObject({ expected: 2 });
+    expect((await call('postTelemetry', { token, body: { t: [1] } })).body).toMatchObject({ recorded: true });
+    expect((await call('postTelemetry', { token, headers: { 'content-type': 'a/b' } })).status).toBe(415);
+    expect((await call('postTelemetry', { token, body: 'x'.repeat(300_000) })).status).toBe(413);
+    expect((await call('postTelemetryAs', { token, path: { format: 'json' }, body: { t: 2 } })).status).toBe(200);
+    expect((await call('postTelemetry', { body: { t: 2 } })).status).toBe(403);
+    expect((await call('postEvent', { token, path: { event: 'boot' }, body: [1] })).body).toEqual({ duplicate: false });
+    const stream = { path: { stream: 's' } };
+    expect((await call('openStream', { token, ...stream, body: { next: 5 } })).body).toMatchObject({ resume: 5 });
+    expect((await call('openStream', { token, ...stream, body: { next: 'x' } })).status).toBe(400);
+
+    const sent = await call('sendCommand', { path: { device: 'poller' }, body: { name: 'reboot' } });
+    const polled = await call('pollCommands', { token, query: '?wait=5' });
+    const command = { command: sent.body.command.id as string };
+    expect(polled.body.commands).toMatchObject([{ id: command.command, name: 'reboot' }]);
+    const hanging = call('pollCommands', { token, query: `?wait=30&cursor=${polled.body.cursor as string}` });
+    expect((await call('postReceived', { token, path: command })).status).toBe(204);
+    const result = { token, path: command, body: { status: 'succeeded', value: { a: [1] } } };
+    expect((await call('postResult', result)).body).toEqual({ taken: true });
+    expect((await call('postResult', { ...result, path: { command: 'nope' } })).status).toBe(404);
+    expect((await call('sayGoodbye', { token })).status).toBe(204);
+    expect((await hanging).body.commands).toEqual([]);
   });
 
   it('the hub itself', async () => {

@@ -47,6 +47,10 @@ describe('the package as it would be published', { timeout: RUN_LIMIT_MS }, () =
       'dist/dashboard/index.html.br',
       'docs/configuration.md',
       'protocols/cbor/SPEC.md',
+      'protocols/cbor/muster.cddl',
+      'protocols/cbor/vectors/device-to-hub.json',
+      'protocols/payload/telemetry.proto',
+      'examples/c/Makefile',
       'deploy/systemd/muster.service',
     ])
       expect(installed.files).toContain(file);
@@ -135,12 +139,43 @@ describe('the package as it would be published', { timeout: RUN_LIMIT_MS }, () =
     expect(stdout).toBe('200\nERR_PACKAGE_PATH_NOT_EXPORTED\n');
   });
 
+  it('has a device client for programs, and for bundlers one that needs nothing of Node', async () => {
+    const program = join(installed.folder, 'device.js');
+    writeFileSync(
+      program,
+      `import { createLog, resolveConfig, startHub } from 'muster';
+      import { connect, fileQueue } from 'muster/device';
+      const options = { host: '127.0.0.1', port: 0, data: 'device-hub', allowAnonymous: true };
+      const hub = await startHub(resolveConfig(options, {}).config, { log: createLog('silent') });
+      for (const protocol of ['cbor', 'mqtt', 'stomp', 'http']) {
+        const queue = await fileQueue({ folder: 'device-' + protocol });
+        const device = connect({ url: hub.url.replace('http', 'ws'), protocol, deviceId: protocol, queue });
+        await device.send({ temperature: 21.5 });
+        console.log(protocol, await device.close());
+      }
+      await hub.stop();
+      console.log(import.meta.resolve('muster/device').split('/').pop());
+      `,
+    );
+    const run = async (...flags: string[]): Promise<string> => {
+      const options = { cwd: installed.folder, env: installed.env };
+      return (await execFileAsync(process.execPath, [...flags, program], options)).stdout;
+    };
+    expect(await run()).toBe('cbor 0\nmqtt 0\nstomp 0\nhttp 0\nindex.js\n');
+    const resolve = `console.log(import.meta.resolve('muster/device').split('/').pop());`;
+    writeFileSync(program, resolve);
+    expect(await run('--conditions=browser')).toBe('browser.js\n');
+  });
+
   it('has types for that program', async () => {
     const program = join(installed.folder, 'typed.ts');
     const lines = [
       "import { createLog, resolveConfig, startHub, type Hub } from 'muster';",
       "const hub: Hub = await startHub(resolveConfig({}, {}).config, { log: createLog('silent') });",
       'const port: number = hub.url;',
+      "import { connect, type Command } from 'muster/device';",
+      "const device = connect({ url: 'ws://x', protocol: 'cbor', token: 't', onCommand: (command: Command) => command.name });",
+      'const text: string = device.queued;',
     ];
     writeFileSync(program, lines.join('\n'));
     const tsc = join(import.meta.dirname, '../../node_modules/typescript/bin/tsc');
@@ -148,7 +183,10 @@ describe('the package as it would be published', { timeout: RUN_LIMIT_MS }, () =
     const checked = execFileAsync(process.execPath, [tsc, ...flags, 'typed.ts'], { cwd: installed.folder });
     const { stdout } = await checked.catch((error: unknown) => error as { stdout: string });
     // Only what is wrong on purpose: so the types are there, and none of them is any.
-    expect(stdout).toBe("typed.ts(3,7): error TS2322: Type 'string' is not assignable to type 'number'.\n");
+    expect(stdout).toBe(
+      "typed.ts(3,7): error TS2322: Type 'string' is not assignable to type 'number'.\n" +
+        "typed.ts(6,7): error TS2322: Type 'number' is not assignable to type 'string'.\n",
+    );
   });
 });
 

@@ -99,6 +99,8 @@ export class FakeHost implements SessionHost {
   });
   /** Topics that `checkPublish` refuses, and `publish` too. */
   forbidden = new Set<string>();
+  /** What `publish` throws of what only it can tell. */
+  unusable: ProtocolError | null = null;
   releases: Delivery[] = [];
   forgotten: number[] = [];
   willDiscarded = false;
@@ -150,7 +152,8 @@ export class FakeHost implements SessionHost {
 
   /** A QoS 2 message is in `state.received` from here on, unless it is rejected. */
   publish(request: PublishRequest, pending: Pending, position?: StreamPosition): void {
-    this.checkPublish(request.topic);
+    this.checkPublish([request]);
+    if (this.unusable !== null) throw this.unusable;
     const { receipt } = request;
     const kept = { ...request, payload: Buffer.from(request.payload) };
     const told: Pending =
@@ -260,8 +263,10 @@ export class FakeHost implements SessionHost {
     return `$reply/c1-${name}`;
   }
 
-  checkPublish(topic: string): void {
-    if (this.forbidden.has(topic)) throw new ProtocolError('not_authorized', `not allowed (topic ${topic})`);
+  checkPublish(requests: readonly PublishRequest[]): void {
+    for (const { topic } of requests) {
+      if (this.forbidden.has(topic)) throw new ProtocolError('not_authorized', `not allowed (topic ${topic})`);
+    }
   }
 
   released(delivery: Delivery, done: () => void): void {
@@ -295,6 +300,10 @@ export class FakeHost implements SessionHost {
 
   readyForCommands(): void {
     this.calls.push('readyForCommands');
+  }
+
+  takeBackCommands(): void {
+    this.calls.push('takeBackCommands');
   }
 
   heard(): void {

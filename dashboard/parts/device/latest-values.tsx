@@ -51,11 +51,12 @@ export function LatestValues({ model }: { readonly model: DeviceModel }) {
   );
 }
 
-function ValueRow({ latest: { metric, value, timeUs, cut } }: { readonly latest: LatestValue }) {
+function ValueRow({ latest: { metric, value, timeUs, unit, cut } }: { readonly latest: LatestValue }) {
   return (
     <tr>
       <th scope="row">
         <bdi title={visibleLine(metric)}>{visibleLine(metric)}</bdi>
+        {typeof unit === 'string' && <Unit unit={unit} />}
       </th>
       <td class={`live-value reading ${typeof value}`}>
         <bdi title={shownValue(value)}>
@@ -67,6 +68,17 @@ function ValueRow({ latest: { metric, value, timeUs, cut } }: { readonly latest:
         <Ago ms={timeUs / 1000} />
       </td>
     </tr>
+  );
+}
+
+/** As the device wrote it. */
+function Unit({ unit }: { readonly unit: string }) {
+  const shown = visibleLine(unit);
+  return (
+    <small class="unit">
+      {' '}
+      <bdi title={shown}>{shown}</bdi>
+    </small>
   );
 }
 

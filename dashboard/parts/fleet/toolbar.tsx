@@ -3,7 +3,7 @@ import { DEVICE_STATES, type DeviceState, type FleetQuery } from '../../fleet-vi
 import { count, protocolText } from '../../text.ts';
 import { stateName } from '../badge.tsx';
 
-const PROTOCOLS = ['mqtt', 'stomp', 'cbor'];
+const PROTOCOLS = ['mqtt', 'stomp', 'cbor', 'http'];
 
 interface ToolbarProps {
   readonly query: FleetQuery;

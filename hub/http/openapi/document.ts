@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { Answer } from '../answers.ts';
 import { PATH_PARAMETERS } from '../path-parameters.ts';
-import type { Route } from '../route.ts';
+import type { PayloadBody, Route } from '../route.ts';
 import { COMPONENTS } from '../schemas/named.ts';
 
 type Json = Record<string, unknown>;
@@ -18,6 +18,8 @@ const SECURITY = {
     name: 'muster_session',
     description: 'Set by POST /api/v1/sign-in. Requests other than GET need the header X-CSRF-Token as well',
   },
+  device: { type: 'http', scheme: 'bearer', description: 'A token of the device itself; see createDevice' },
+  deviceBasic: { type: 'http', scheme: 'basic', description: 'The same token as password, with any user name' },
 };
 
 /** The OpenAPI 3.1 document of these routes, made from the schemas that check requests and shape answers. */
@@ -40,17 +42,30 @@ export function openapiDocument(routes: readonly Route[], version: string): Json
 }
 
 function operation(route: Route): Json {
-  const { id, tag, summary, scope, body, answers } = route;
+  const { id, tag, summary, scope, body, payload, answers } = route;
   const parameters = [...pathParameters(route.path), ...queryParameters(route.query), ...headerParameters(route)];
   return {
     operationId: id,
     tags: [tag],
     summary,
     'x-muster-scope': scope,
-    security: scope === 'none' ? [] : [{ token: [] }, { session: [] }],
+    security: securityOf(route),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body === null ? {} : { requestBody: requestBody(body) }),
+    ...(payload === null ? {} : { requestBody: payloadBody(payload) }),
     responses: Object.fromEntries(Object.entries(answers).map(([status, answer]) => [status, response(answer)])),
+  };
+}
+
+function securityOf({ scope }: Route): Json[] {
+  if (scope === 'none') return [];
+  return scope === 'device' ? [{ device: [] }, { deviceBasic: [] }] : [{ token: [] }, { session: [] }];
+}
+
+function payloadBody({ types, description }: PayloadBody): Json {
+  return {
+    required: true,
+    content: Object.fromEntries(types.map((type) => [type, { schema: { description } }])),
   };
 }
 

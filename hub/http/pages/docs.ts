@@ -107,6 +107,7 @@ function operationHtml(shown: { path: string; method: string; operation: Operati
 
 function scopeText(scope: string): string {
   if (scope === 'none') return 'open to all';
+  if (scope === 'device') return 'devices';
   return scope === 'any' ? 'any caller' : `scope ${scope}`;
 }
 
@@ -127,7 +128,15 @@ function responseRow(status: string, answer: Content & { readonly description: s
 }
 
 function contentHtml({ content = {} }: Content): Html {
-  return html`${Object.values(content).map(({ schema }) => schemaHtml(schema))}`;
+  const [first, ...others] = Object.entries(content);
+  if (first === undefined) return html``;
+  // A payload, in any of these formats.
+  if (others.length > 0) {
+    const types = Object.keys(content).join(', ');
+    return html`${schemaHtml(first[1].schema)}
+      <p><small>${types}</small></p>`;
+  }
+  return schemaHtml(first[1].schema);
 }
 
 /** An object as a table of its fields; anything else as its type. */

@@ -14,7 +14,7 @@ import { deviceJson } from '../views.ts';
 
 const name = z.string().min(1).max(256).nullable();
 const protocols = z
-  .array(z.enum(['mqtt', 'stomp', 'cbor']))
+  .array(z.enum(['mqtt', 'stomp', 'cbor', 'http']))
   .min(1, 'name at least one protocol, or null for all; to keep a device out, disable it')
   .nullable();
 

@@ -7,7 +7,7 @@ import { Problem } from '../problems.ts';
 import { route, type Route } from '../route.ts';
 import { latestPage, readingPage } from '../schemas/readings.ts';
 import { cursor, queryInstant, queryInteger } from '../validate.ts';
-import { readingJson } from '../views.ts';
+import { latestJson, readingJson } from '../views.ts';
 
 const tag = 'Readings';
 
@@ -39,7 +39,7 @@ export function readingRoutes(limits: ApiLimits): readonly Route[] {
         found(api, path.device!);
         const latest = api.telemetry.latest(path.device!).toSorted((a, b) => (a.metric < b.metric ? -1 : 1));
         const { items, next } = pageByKey(latest, (value) => value.metric, query, limits.defaultPageReadings);
-        return { status: 200, body: { items: items.map(readingJson), next } };
+        return { status: 200, body: { items: items.map(latestJson), next } };
       },
     ),
     route(

@@ -4,7 +4,17 @@ import { named } from './named.ts';
 
 export const reading = named('Reading', z.object({ metric: z.string(), value, timeUs: us, time: instant }));
 
-export const latestPage = pageOf('LatestPage', reading);
+export const latestReading = named(
+  'LatestReading',
+  reading.extend({
+    unit: z
+      .string()
+      .nullable()
+      .describe('What the device last gave the metric in (SenML, Protobuf); null: no unit ever'),
+  }),
+);
+
+export const latestPage = pageOf('LatestPage', latestReading);
 
 export const readingPage = named(
   'ReadingPage',

@@ -1,7 +1,7 @@
 import { CLOSE_REASONS } from '#protocols/close-reasons.js';
 import type { StoreLimits } from '../options.ts';
 import { openStream } from '../sequence.ts';
-import type { ConnectionRow, ControlResult, ControlWrite } from '../port.ts';
+import type { ConnectionRow, ControlResult, ControlWrite, SeriesUnit } from '../port.ts';
 import { exists, notFound, takenOverDetail } from '../wording.ts';
 import { MemoryOperators } from './operators.ts';
 import { MemoryRetention } from './retention.ts';
@@ -53,6 +53,10 @@ export class MemoryControl {
         return this.#addRejected(write);
       case 'event.add':
         return this.#addEvent(write);
+      case 'series.unit':
+        return this.#setUnits([write]);
+      case 'series.units':
+        return this.#setUnits(write.units);
       case 'operator.create':
       case 'operator.update':
       case 'operator.delete':
@@ -66,6 +70,15 @@ export class MemoryControl {
       case 'retain.events':
         return this.#retention.apply(write);
     }
+  }
+
+  #setUnits(units: readonly SeriesUnit[]): ControlResult {
+    const missing = units.find(({ series }) => !this.#tables.series.has(series));
+    if (missing !== undefined) return notFound('series', String(missing.series));
+    for (const { series, unit } of units) {
+      this.#tables.series.set(series, { ...this.#tables.series.get(series)!, unit });
+    }
+    return { ok: true };
   }
 
   #updateDevice({ id, name, protocols, disabled }: Write<'device.update'>): ControlResult {

@@ -1,5 +1,8 @@
 import type {
+  KeptEntries,
+  KeptQueue,
   KeptSession,
+  NamedQueueRow,
   QueueRow,
   SessionRow,
   SessionWrite,
@@ -23,16 +26,25 @@ interface Entry extends Omit<QueueRow, 'message'> {
   readonly shared: Shared | null;
 }
 
+/** By place. */
+type Entries = Map<number, Entry>;
+
+interface Named {
+  row: NamedQueueRow;
+  readonly queue: Entries;
+}
+
 interface Kept {
   row: SessionRow;
   readonly subscriptions: Map<string, SubscriptionRow>;
-  readonly queue: Map<number, Entry>;
+  readonly queue: Entries;
   readonly receipts: Set<number>;
 }
 
-/** Sessions that last, their queues, retained messages and wills, on maps. */
+/** Sessions that last, their queues, named queues, retained messages and wills, on maps. */
 export class MemorySessions {
   readonly #sessions = new Map<number, Kept>();
+  readonly #named = new Map<number, Named>();
   readonly #messages = new Map<number, Shared>();
   readonly #retained = new Map<string, StoredMessage>();
   readonly #wills = new Map<string, WillRow>();
@@ -46,9 +58,10 @@ export class MemorySessions {
     for (const [id, { entries }] of this.#messages) if (entries === 0) this.#messages.delete(id);
   }
 
-  startState(): Pick<StartState, 'sessions' | 'lastSessionId' | 'lastMessageId' | 'retained' | 'wills'> {
+  startState(): Pick<StartState, 'sessions' | 'queues' | 'lastSessionId' | 'lastMessageId' | 'retained' | 'wills'> {
     return {
       sessions: [...this.#sessions.values()].sort((a, b) => a.row.id - b.row.id).map(keptSession),
+      queues: [...this.#named.values()].sort((a, b) => a.row.id - b.row.id).map(keptQueue),
       lastSessionId: this.#lastSessionId,
       lastMessageId: this.#lastMessageId,
       retained: [...this.#retained.values()],
@@ -59,7 +72,7 @@ export class MemorySessions {
   queue({ session, afterPlace, limit, maxBytes }: Parameters<StoreReader['sessionQueue']>[0]): QueueRow[] {
     const rows: QueueRow[] = [];
     let bytes = 0;
-    for (const { shared, ...entry } of inOrder(this.#sessions.get(session))) {
+    for (const { shared, ...entry } of inOrder(this.#entriesOf(session))) {
       if (entry.place <= afterPlace || shared === null) continue;
       if (rows.length >= limit || (rows.length > 0 && bytes >= maxBytes)) break;
       rows.push({ ...entry, message: shared.message });
@@ -75,6 +88,13 @@ export class MemorySessions {
         return;
       case 'session.delete':
         this.#deleteSession(write.id);
+        return;
+      case 'namedQueue.put':
+        this.#putQueue(write);
+        return;
+      case 'namedQueue.delete':
+        this.#removeAll(write.id);
+        this.#named.delete(write.id);
         return;
       case 'subscription.put':
         this.#sessions.get(write.session)?.subscriptions.set(write.subscription.id, { ...write.subscription });
@@ -93,6 +113,9 @@ export class MemorySessions {
         return;
       case 'queue.release':
         this.#releaseEntry(write);
+        return;
+      case 'queue.refuse':
+        this.#refuseEntry(write);
         return;
       case 'receipt.add':
         this.#sessions.get(write.session)?.receipts.add(write.packetId);
@@ -131,8 +154,23 @@ export class MemorySessions {
   }
 
   #deleteSession(id: number): void {
-    for (const place of this.#sessions.get(id)?.queue.keys() ?? []) this.#removeEntry(id, place);
+    this.#removeAll(id);
     this.#sessions.delete(id);
+  }
+
+  #putQueue({ queue: row }: Write<'namedQueue.put'>): void {
+    this.#lastSessionId = Math.max(this.#lastSessionId, row.id);
+    const named = this.#named.get(row.id);
+    if (named !== undefined) named.row = row;
+    else this.#named.set(row.id, { row, queue: new Map() });
+  }
+
+  #entriesOf(id: number): Entries | undefined {
+    return (this.#sessions.get(id) ?? this.#named.get(id))?.queue;
+  }
+
+  #removeAll(id: number): void {
+    for (const place of this.#entriesOf(id)?.keys() ?? []) this.#removeEntry(id, place);
   }
 
   #addMessage({ id, message }: Write<'message.add'>): void {
@@ -143,49 +181,63 @@ export class MemorySessions {
   }
 
   #addEntry({ session, place, message, qos, retain, matches, bytes }: Write<'queue.add'>): void {
-    const queue = this.#sessions.get(session)?.queue;
+    const queue = this.#entriesOf(session);
     const shared = this.#messages.get(message);
     if (queue === undefined) return;
     this.#removeEntry(session, place);
     if (shared === undefined) return;
     shared.entries++;
-    queue.set(place, { place, qos, retain, matches: [...matches], bytes, shared });
+    queue.set(place, { place, qos, retain, matches: [...matches], bytes, refused: 0, shared });
   }
 
   #removeEntry(session: number, place: number): void {
-    const queue = this.#sessions.get(session)?.queue;
+    const queue = this.#entriesOf(session);
     const entry = queue?.get(place);
     if (entry?.shared) entry.shared.entries--;
     queue?.delete(place);
   }
 
   #releaseEntry({ session, place }: Write<'queue.release'>): void {
-    const queue = this.#sessions.get(session)?.queue;
+    const queue = this.#entriesOf(session);
     const entry = queue?.get(place);
     if (entry === undefined) return;
     if (entry.shared !== null) entry.shared.entries--;
     queue!.set(place, { ...entry, matches: [], bytes: 0, shared: null });
   }
+
+  #refuseEntry({ session, place, refused }: Write<'queue.refuse'>): void {
+    const queue = this.#entriesOf(session);
+    const entry = queue?.get(place);
+    if (entry !== undefined) queue!.set(place, { ...entry, refused });
+  }
 }
 
-function inOrder(kept: Kept | undefined): Entry[] {
-  return [...(kept?.queue.values() ?? [])].sort((a, b) => a.place - b.place);
+function inOrder(queue: Entries | undefined): Entry[] {
+  return [...(queue?.values() ?? [])].sort((a, b) => a.place - b.place);
 }
 
 function keptSession(kept: Kept): KeptSession {
-  const entries = inOrder(kept);
-  const waiting = entries.filter(({ shared }) => shared !== null);
   return {
     session: kept.row,
     subscriptions: [...kept.subscriptions.values()],
-    queue: {
-      count: waiting.length,
-      bytes: waiting.reduce((sum, { bytes }) => sum + bytes, 0),
-      first: entries[0]?.place ?? 0,
-      last: entries.at(-1)?.place ?? 0,
-      released: entries.filter(({ shared }) => shared === null).map(({ place }) => place),
-    },
+    queue: keptEntries(kept.queue),
     receipts: [...kept.receipts].sort((a, b) => a - b),
+  };
+}
+
+function keptQueue({ row, queue }: Named): KeptQueue {
+  return { queue: row, entries: keptEntries(queue) };
+}
+
+function keptEntries(queue: Entries): KeptEntries {
+  const entries = inOrder(queue);
+  const waiting = entries.filter(({ shared }) => shared !== null);
+  return {
+    count: waiting.length,
+    bytes: waiting.reduce((sum, { bytes }) => sum + bytes, 0),
+    first: entries[0]?.place ?? 0,
+    last: entries.at(-1)?.place ?? 0,
+    released: entries.filter(({ shared }) => shared === null).map(({ place }) => place),
   };
 }
 

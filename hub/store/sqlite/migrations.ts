@@ -1,9 +1,9 @@
 import type { Database } from 'better-sqlite3';
 import { StoreError } from '../port.ts';
-import { SCHEMA_1, SCHEMA_2, SCHEMA_3 } from './schema.ts';
+import { SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4, SCHEMA_5 } from './schema.ts';
 
 /** Step i brings version i to version i + 1. Steps that were released are never edited. */
-const MIGRATIONS: readonly string[] = [SCHEMA_1, SCHEMA_2, SCHEMA_3];
+const MIGRATIONS: readonly string[] = [SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4, SCHEMA_5];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
 

@@ -293,3 +293,33 @@ CREATE TABLE counters (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO counters VALUES ('session', 0), ('message', 0);
 `;
+
+/**
+ * Version 4: queues that consumers share, and durable subscriptions. Their entries stand in `queue` under ids that sessions do not have.
+ * A durable subscription has a `filter`, and is found by its name and whose it is; a queue has none.
+ */
+export const SCHEMA_4 = `
+CREATE TABLE named_queues (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL,
+  created_us INTEGER NOT NULL,
+  consumed INTEGER NOT NULL,
+  sent_place INTEGER NOT NULL,
+  dropped INTEGER NOT NULL,
+  filter TEXT,
+  principal_kind TEXT,
+  principal_id TEXT,
+  anonymous INTEGER,
+  client_id TEXT,
+  protocol TEXT,
+  auto_delete INTEGER,
+  detached_us INTEGER
+) STRICT;
+
+ALTER TABLE queue ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;
+`;
+
+/** Version 5: what the readings of a series were last given in; null: no unit ever. */
+export const SCHEMA_5 = `
+ALTER TABLE series ADD COLUMN unit TEXT;
+`;

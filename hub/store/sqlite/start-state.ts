@@ -20,7 +20,7 @@ const CHUNK_ROWS = 100_000;
 export function readStartState(db: Database): { readonly state: StartState; readonly index: IndexColumns } {
   return db.transaction(() => {
     const kept = readKeptState(db);
-    const series = db.prepare<[], SeriesRow>('SELECT id, device, metric FROM series ORDER BY id').all();
+    const series = readSeries(db);
     const state: StartState = {
       devices: readDevices(db),
       tokens: readTokens(db),
@@ -47,6 +47,14 @@ export function readStartState(db: Database): { readonly state: StartState; read
     };
     return { state, index: kept.index };
   })();
+}
+
+function readSeries(db: Database): SeriesRow[] {
+  interface Stored extends Omit<SeriesRow, 'unit'> {
+    readonly unit: string | null;
+  }
+  const rows = db.prepare<[], Stored>('SELECT id, device, metric, unit FROM series ORDER BY id').all();
+  return rows.map(({ unit, ...row }) => (unit === null ? row : { ...row, unit }));
 }
 
 function readDevices(db: Database): DeviceRow[] {

@@ -115,3 +115,39 @@ it('each verdict says what decided', () => {
   expect(open.publish(device, 'devices/x/telemetry', null).why).toBe('the tree of another device');
   expect(open.subscribe(stranger, 'secret/x', null).why).toBe('denySubscribe secret/#');
 });
+
+describe('a queue', () => {
+  const queues = new TopicAccess({
+    devicePublish: ['$queue/jobs/{id}'],
+    deviceSubscribe: ['$queue/jobs/{id}'],
+    denySubscribe: ['$queue/secret/#'],
+  });
+
+  it('is a device’s where the policy opens it, an application’s always', () => {
+    for (const ask of ['publish', 'subscribe'] as const) {
+      expect(closed[ask](device, '$queue/jobs', null).allowed).toBe(false);
+      expect(queues[ask](device, '$queue/jobs/pump-1', null).allowed).toBe(true);
+      expect(queues[ask](device, '$queue/jobs/pump-2', null).allowed).toBe(false);
+      expect(closed[ask](application, '$queue/jobs', null).allowed).toBe(true);
+      expect(closed[ask](stranger, '$queue/jobs', null).allowed).toBe(true);
+    }
+    expect(queues.subscribe(stranger, '$queue/secret/a', null).allowed).toBe(false);
+  });
+
+  it('is covered by rules that begin with its name, not by a wildcard in the first level', () => {
+    const all = { publish: ['#'], subscribe: ['#'] };
+    const named = { publish: ['$queue/jobs/#'], subscribe: ['$queue/jobs/+'] };
+    for (const ask of ['publish', 'subscribe'] as const) {
+      expect(closed[ask](application, '$queue/jobs/a', all).allowed).toBe(false);
+      expect(closed[ask](application, '$queue/jobs/a', named).allowed).toBe(true);
+      expect(closed[ask](application, '$queue/other', named).allowed).toBe(false);
+    }
+  });
+
+  it('of answers may be sent to by whoever was told its name', () => {
+    const none = { publish: [], subscribe: [] };
+    expect(closed.publish(device, '$reply/abc', null).allowed).toBe(true);
+    expect(closed.publish(application, '$reply/abc', none).allowed).toBe(true);
+    expect(closed.publish(device, '$reply', null).allowed).toBe(false);
+  });
+});

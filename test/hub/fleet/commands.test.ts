@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Command } from '#protocols/message.js';
 import { CommandDesk, type CommandSink } from '#hub/fleet/commands.js';
 import type { DeviceBook } from '#hub/fleet/devices.js';
@@ -40,6 +40,39 @@ beforeEach(async () => {
 const create = (extra: object = {}) => desk.create({ device: 'd', name: 'reboot', params: { in: 5 }, ...extra });
 const stateOf = async (id: string) => (await store.read.command(id))!.command.state;
 const historyOf = async (id: string) => (await store.read.command(id))!.history.map((event) => event.state);
+
+describe('a connection that takes back what it was handed', () => {
+  it('is handed it again, in order, as another attempt; what was received or has ended is not among it', async () => {
+    const sink = new Sink();
+    desk.attach('d', sink);
+    const ids = [(await create()).id, (await create()).id, (await create()).id];
+    await desk.progress('d', ids[1]!, { kind: 'received' });
+    await desk.cancel(ids[0]!);
+    const fourth = await create();
+    sink.got.length = 0;
+    desk.offer('d');
+    expect(sink.got).toEqual([]);
+    desk.takeBack('d', sink);
+    desk.offer('d');
+    expect(sink.got).toMatchObject([
+      { id: ids[2], attempts: 1 },
+      { id: fourth.id, attempts: 1 },
+    ]);
+    await ticks();
+    expect(await historyOf(ids[2]!)).toEqual(['queued', 'sent', 'sent']);
+  });
+
+  it('has nothing to take back of what another was handed', async () => {
+    const [old, present] = [new Sink(), new Sink()];
+    desk.attach('d', old);
+    await create();
+    desk.attach('d', present);
+    desk.offer('d');
+    desk.takeBack('d', old);
+    desk.offer('d');
+    expect([old.got.length, present.got.length]).toEqual([1, 1]);
+  });
+});
 
 describe('a command', () => {
   it('is on disk before it is sent, and is then sent, received and succeeded', async () => {
@@ -167,6 +200,19 @@ describe('a command', () => {
     expect(acknowledged).toEqual(['first', 'second']);
   });
 
+  it('that is received twice is so for the second time, too, only when the first one is on disk', async () => {
+    const { id } = await create();
+    store.hold();
+    const acknowledged: string[] = [];
+    void desk.progress('d', id, { kind: 'received' }).then(() => acknowledged.push('first'));
+    void desk.progress('d', id, { kind: 'received' }).then(() => acknowledged.push('second'));
+    await ticks();
+    expect(acknowledged).toEqual([]);
+    store.release();
+    await ticks();
+    expect(acknowledged).toEqual(['first', 'second']);
+  });
+
   it('of another device is unknown to this one', async () => {
     await devices.create({ id: 'e' });
     const { id } = await create();
@@ -264,5 +310,30 @@ describe('waiting for a result', () => {
     await ticks();
     telemetry.abandon();
     await expect(creating).rejects.toMatchObject({ code: 'unavailable' });
+  });
+});
+
+describe('a result that could not be written', () => {
+  it('is not said to be stored, and is taken when the device says it again', async () => {
+    const sink = new Sink();
+    desk.attach('d', sink);
+    const { id } = await create();
+    await ticks();
+    const result = { kind: 'result', status: 'succeeded', value: 1 } as const;
+    vi.spyOn(telemetry, 'write').mockResolvedValueOnce({ ok: false, code: 'failed', message: 'no' });
+    await expect(desk.progress('d', id, result)).rejects.toThrow('the state of the command could not be written: no');
+    expect(await stateOf(id)).toBe('sent');
+    await expect(desk.progress('d', id, result)).resolves.toBe('stored');
+    const stored = (await store.read.command(id))!.command;
+    expect(stored).toMatchObject({ state: 'succeeded', result: '1', lateStatus: null });
+    expect(await historyOf(id)).toEqual(['queued', 'sent', 'succeeded']);
+  });
+
+  it('of a command that went with its device meanwhile needs no place', async () => {
+    const sink = new Sink();
+    desk.attach('d', sink);
+    const { id } = await create();
+    vi.spyOn(telemetry, 'write').mockResolvedValueOnce({ ok: false, code: 'not_found', message: 'gone' });
+    await expect(desk.progress('d', id, { kind: 'received' })).resolves.toBe('stored');
   });
 });

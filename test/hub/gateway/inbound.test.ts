@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ProtocolError } from '#protocols/errors.js';
 import { DEFAULT_LIMITS } from '#protocols/limits.js';
+import type { RoutedMessage } from '#protocols/message.js';
 import type { Outcome } from '#protocols/outcome.js';
 import type { Principal } from '#protocols/principal.js';
 import type { PublishRequest } from '#protocols/subprotocol.js';
@@ -9,6 +10,8 @@ import { CommandDesk } from '#hub/fleet/commands.js';
 import { Inbound } from '#hub/gateway/inbound.js';
 import type { Audience } from '#hub/router/port.js';
 import { MemoryRouter } from '#hub/router/memory.js';
+import type { QueueFault } from '#hub/queues/book.js';
+import { AwayList } from '#hub/sessions/away.js';
 import { SessionJournal } from '#hub/sessions/journal.js';
 import { SessionRegistry } from '#hub/sessions/registry.js';
 import type { Session } from '#hub/sessions/session.js';
@@ -49,7 +52,8 @@ async function inbound(principal = DEVICE, { maxRetainedMessages = 1, refusesSin
     wills: new WillBook(clock, journal, () => undefined),
     limits: LIMITS,
     expiryMs: 60_000,
-    maxSessions: 9,
+    sums: { messages: 0, bytes: 0, windowBytes: 0 },
+    away: new AwayList(clock, 9),
     observer: { dropped: () => undefined, failed: (error) => faults.push(error) },
   });
   const session = (clientId: string, expiryS: number): Session => {
@@ -58,6 +62,8 @@ async function inbound(principal = DEVICE, { maxRetainedMessages = 1, refusesSin
     return registry.open(open).session;
   };
   let notRetained = 0;
+  const queued: RoutedMessage[] = [];
+  let queueFault: QueueFault | null = null;
   const services = {
     clock,
     limits: DEFAULT_LIMITS,
@@ -67,6 +73,15 @@ async function inbound(principal = DEVICE, { maxRetainedMessages = 1, refusesSin
     router,
     journal,
     anyLasting: () => registry.anyLasting,
+    queues: {
+      send: (message: RoutedMessage) => {
+        if (queueFault !== null) return queueFault;
+        queued.push(message);
+        journal.put(message, { session: 1, place: queued.length, qos: 1, retain: false, matches: [], bytes: 1 });
+        return null;
+      },
+      fault: () => queueFault,
+    },
     access: new TopicAccess({ devicePublish: ['open/{id}'], deviceSubscribe: [], denySubscribe: [] }),
     largeIntegers: 'refuse' as const,
     keep: { rejectedPerDevice: 9, rejectedInAll: 9, eventsPerDevice: 9 },
@@ -103,6 +118,10 @@ async function inbound(principal = DEVICE, { maxRetainedMessages = 1, refusesSin
     faults,
     outcomes,
     notRetained: () => notRetained,
+    queued,
+    fillQueues: () => {
+      queueFault = { limit: 'maxQueueMessages', message: 'full' };
+    },
   };
 }
 
@@ -138,6 +157,19 @@ describe("a device's word on a command that is no longer under way", () => {
     expect(outcomes).toEqual([]);
     expect(faults).toMatchObject([{ reason: 'not_authorized' }]);
   });
+});
+
+describe('a result', () => {
+  it.each([9, 50_000])(
+    'whose value is nested %i deep is in the rejected list, and no fault of the hub',
+    async (levels) => {
+      const { publish, faults, outcomes } = await inbound();
+      publish('devices/me/commands/c/result', `{"status":"failed","value":${'['.repeat(levels)}${']'.repeat(levels)}}`);
+      await ticks();
+      expect(faults).toEqual([]);
+      expect(outcomes).toMatchObject([{ kind: 'rejected', code: 'too_deep', recorded: true }]);
+    },
+  );
 });
 
 describe('a retained message', () => {
@@ -202,6 +234,78 @@ describe('a message on a free topic', () => {
   });
 });
 
+describe('copies of readings in other formats than JSON', () => {
+  const senml = '[{"n":"a","u":"Cel","v":1},{"n":"b","t":-1,"v":2}]';
+
+  it.each(['devices/me/telemetry', 'devices/me/telemetry/senml-json', 'devices/d/telemetry/senml-json'])(
+    'are JSON on the topic of all readings, published on %s',
+    async (topic) => {
+      const { router, tested, pending, request, outcomes, clock } = await inbound();
+      const heard: RoutedMessage[] = [];
+      const deliver = (message: RoutedMessage): void => void heard.push(message);
+      router.subscribe({ standing: 'ready', keeps: false, deliver }, sub('devices/+/telemetry'), 'devices/+/telemetry');
+      const properties = { correlationData: Buffer.from('c') };
+      const headers = [['trace', '1']] as const;
+      const contentType = 'application/senml+json';
+      tested.publish(request(topic, senml, { qos: 0, contentType, headers, properties }), pending, undefined);
+      await ticks();
+      expect(outcomes).toMatchObject([{ kind: 'stored' }]);
+      const common = { topic: 'devices/d/telemetry', qos: 0, contentType: 'application/json', headers, origin: 'me' };
+      expect(heard).toMatchObject([common, common]);
+      expect(heard.map(({ payload }) => payload.toString())).toEqual(['{"a":1}', `{"ts":${clock.now() - 1000},"b":2}`]);
+      expect(heard[0]!.properties).toMatchObject({ correlationData: Buffer.from('c'), payloadIsText: true });
+    },
+  );
+
+  it('are, of JSON, the payload as it came, however its format was named', async () => {
+    const parts = await inbound();
+    const keeper = parts.session('lasting', 60);
+    keeper.subscribe(sub('devices/+/telemetry'));
+    parts.publish('devices/me/telemetry', '{ "a":  1 }');
+    parts.publish('devices/me/telemetry/json', '{ "a":  2 }');
+    await ticks();
+    expect(await queueOf(parts, keeper)).toEqual(['{ "a":  1 }', '{ "a":  2 }']);
+  });
+
+  it('hold every value of a metric that comes twice for one time, and no metric that JSON would take for the time', async () => {
+    const contentType = 'application/senml+json';
+    const time = 1_700_000_000;
+    const pack = JSON.stringify([
+      { n: 'a', bt: time, v: 1 },
+      { n: 'b', v: 2 },
+      { n: 'a', v: 3 },
+      { n: 'ts', v: 4 },
+    ]);
+    const parts = await inbound();
+    const keeper = parts.session('lasting', 60);
+    keeper.subscribe(sub('devices/+/telemetry'));
+    for (const payload of [pack, '[{"n":"ts","v":5}]']) {
+      parts.tested.publish(parts.request('devices/me/telemetry', payload, { contentType }), parts.pending, undefined);
+    }
+    await ticks();
+    expect(await queueOf(parts, keeper)).toEqual([`{"ts":${time}000,"a":1,"b":2}`, `{"ts":${time}000,"a":3}`]);
+    expect(parts.outcomes).toMatchObject([{ kind: 'stored' }, { kind: 'stored' }]);
+    expect((await parts.store.read.log(0, 10)).map(({ metric, value }) => [metric, value])).toEqual([
+      ['a', 1],
+      ['b', 2],
+      ['a', 3],
+      ['ts', 4],
+      ['ts', 5],
+    ]);
+  });
+
+  it('do not leave when the payload contradicts its name, and it is kept as it came', async () => {
+    const parts = await inbound();
+    const keeper = parts.session('lasting', 60);
+    keeper.subscribe(sub('devices/+/telemetry'));
+    const contentType = 'application/senml+json';
+    parts.tested.publish(parts.request('devices/me/telemetry/cbor', senml, { contentType }), parts.pending, undefined);
+    await ticks();
+    expect(parts.outcomes).toMatchObject([{ kind: 'rejected', code: 'unsupported_format', recorded: true }]);
+    expect(await queueOf(parts, keeper)).toEqual([]);
+  });
+});
+
 describe('copies of readings and events', () => {
   it('go to sessions that last in the transaction of the reading, and to all others after it', async () => {
     const parts = await inbound();
@@ -235,6 +339,24 @@ describe('copies of readings and events', () => {
     expect(heard).toEqual([...kept, ['live', '{"t":1}'], ['live', 'open']]);
     expect(await queueOf(parts, keeper)).toEqual(['{"t":1}', 'open']);
     expect(outcomes).toMatchObject([{ kind: 'stored' }, { kind: 'stored' }]);
+  });
+
+  it('do not go to sessions that last when the device has too many metrics: its message is refused, not stored', async () => {
+    const parts = await inbound(DEVICE, { refusesSingly: true });
+    const keeper = parts.session('lasting', 60);
+    keeper.subscribe(sub('devices/+/telemetry'));
+    const names = Array.from({ length: 10 }, (_, i) => `m${i}`);
+    const pack = JSON.stringify(Object.fromEntries(names.slice(1).map((name) => [name, 1])));
+    parts.publish('devices/me/telemetry', pack);
+    parts.publish('devices/me/telemetry', '{"further":1}');
+    parts.tested.ingest([{ metric: 'further', timeUs: null, value: 2 }], parts.pending, undefined);
+    await ticks();
+    expect(parts.outcomes).toMatchObject([
+      { kind: 'stored' },
+      { kind: 'rejected', code: 'series_limit', recorded: true },
+      { kind: 'rejected', code: 'series_limit', recorded: true },
+    ]);
+    expect(await queueOf(parts, keeper)).toEqual([pack]);
   });
 
   it('of what is numbered go to all after the commit, and not twice', async () => {
@@ -363,5 +485,74 @@ describe('a message that its sender may not send', () => {
     ]);
     const { items } = await store.read.rejected('d', { limit: 9, after: null });
     expect(items).toMatchObject([{ topic: 'open/e', code: 'topic_not_allowed' }]);
+  });
+});
+
+describe('a message to a queue', () => {
+  it('goes there and to nobody’s subscription, and is acknowledged after the commit', async () => {
+    const { publish, router, store, outcomes, queued } = await inbound(APPLICATION);
+    const seen: string[] = [];
+    const deliver = (message: RoutedMessage): void => void seen.push(message.topic);
+    for (const filter of ['#', '$queue/#', '+/jobs']) {
+      const subscriber = { standing: 'ready' as const, keeps: false, deliver };
+      router.subscribe(subscriber, { id: filter, filter, qos: 1 }, filter);
+    }
+    store.hold();
+    publish('$queue/jobs', 'a');
+    await ticks();
+    expect(outcomes).toEqual([]);
+    store.release();
+    await ticks();
+    expect(outcomes).toEqual([{ kind: 'stored', duplicate: false }]);
+    expect(queued.map(({ topic, payload }) => `${topic} ${payload.toString()}`)).toEqual(['$queue/jobs a']);
+    expect(seen).toEqual([]);
+  });
+
+  it('makes no other message wait for the disk', async () => {
+    const { publish, store, outcomes } = await inbound(APPLICATION);
+    store.hold();
+    publish('$queue/jobs', 'a');
+    publish('free', 'b');
+    await ticks();
+    expect(outcomes).toEqual([{ kind: 'routed' }]);
+    store.release();
+  });
+
+  it('that is full is refused by itself where the protocol can, else by an error that names the limit', async () => {
+    const single = await inbound(APPLICATION, { refusesSingly: true });
+    single.fillQueues();
+    single.publish('$queue/jobs', 'a');
+    expect(single.outcomes).toEqual([{ kind: 'rejected', code: 'queue_full', message: 'full', recorded: false }]);
+    single.tested.check([single.request('$queue/jobs', 'a')]);
+    const other = await inbound(APPLICATION);
+    other.fillQueues();
+    const refused = { reason: 'limit_exceeded', context: { 'muster-limit': 'maxQueueMessages' } };
+    expect(() => other.publish('$queue/jobs', 'a')).toThrow(expect.objectContaining(refused));
+    expect(() => other.tested.check([other.request('free', 'b'), other.request('$queue/jobs', 'a')])).toThrow(
+      expect.objectContaining(refused),
+    );
+    expect(other.outcomes).toEqual([]);
+    expect(() => other.tested.check([other.request('devices/x/presence', 'a')])).toThrow(
+      expect.objectContaining({ reason: 'not_authorized' }),
+    );
+    other.tested.check([other.request('free', 'a')]);
+  });
+
+  it('of QoS 2 is there with its packet id, or neither is', async () => {
+    const { tested, session, pending, request, outcomes, store, queued, fillQueues } = await inbound(APPLICATION, {
+      refusesSingly: true,
+    });
+    const lasting = session('c', 60);
+    tested.publishOnce(request('$queue/jobs', 'a', { qos: 2 }), 7, lasting, pending);
+    await ticks();
+    expect(outcomes).toMatchObject([{ kind: 'stored' }]);
+    expect(queued).toHaveLength(1);
+    expect((await store.read.startState()).sessions[0]!.receipts).toEqual([7]);
+    fillQueues();
+    tested.publishOnce(request('$queue/jobs', 'b', { qos: 2 }), 8, lasting, pending);
+    await ticks();
+    expect(outcomes).toMatchObject([{ kind: 'stored' }, { kind: 'rejected', code: 'queue_full' }]);
+    expect([...lasting.state.received]).toEqual([7]);
+    expect((await store.read.startState()).sessions[0]!.receipts).toEqual([7]);
   });
 });

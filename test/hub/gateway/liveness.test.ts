@@ -124,6 +124,17 @@ describe('the rule of the protocol', () => {
     expect(owner.ended).toBe('keep_alive_timeout');
   });
 
+  it('counts silence and beats from the moment at which it is agreed on', () => {
+    const liveness = start({}, false, false);
+    liveness.agree({ expectMs: 100_000, sendMs: 20_000, reason: 'idle_timeout' });
+    clock.advance(15_000);
+    liveness.agree({ expectMs: 100_000, sendMs: 20_000, reason: 'idle_timeout' });
+    clock.advance(19_000);
+    expect(owner.beats).toBe(0);
+    clock.advance(1500);
+    expect(owner.beats).toBe(1);
+  });
+
   it('replaces the idle time-out, which reaps only those that agreed on none', () => {
     const ruled = start({ idleTimeoutMs: 5_000 });
     ruled.agree({ expectMs: 60_000, sendMs: 0, reason: 'heart_beat_timeout' });

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { DEVICE_PROBLEMS } from '#hub/http/device/problems.js';
 import { API_LIMITS } from '#hub/http/limits.js';
 import { allPages } from '#hub/http/pages/pages.js';
 import { PROBLEMS } from '#hub/http/problems.js';
@@ -29,6 +30,14 @@ describe('docs/api.md lists', () => {
   it('the problem codes', () => {
     const known = Object.entries(PROBLEMS).map(([code, { status, title }]) => [String(status), code, title]);
     expect(rows(/^\| \d{3} /)).toEqual(known);
+  });
+
+  it('the problem codes of devices, in docs/http-devices.md', () => {
+    const devices = readFileSync(new URL('../../../docs/http-devices.md', import.meta.url), 'utf8');
+    const known = Object.entries(DEVICE_PROBLEMS).map(
+      ([code, { status, title }]) => `| ${status} | \`${code}\` | ${title} |`,
+    );
+    expect(devices.split('\n').filter((line) => /^\| \d{3} /.test(line))).toEqual(known);
   });
 
   it('the pages', () => {

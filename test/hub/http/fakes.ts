@@ -1,17 +1,21 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { DEVICE_TOKEN, FakeVisit } from './fake-visit.ts';
 import { API_TOKEN, FakeJobs, FakeOperators, FakeTokens, NOW_MS } from './fake-access.ts';
 import { FakeClock } from '#test/support/fake-clock.js';
 import { FleetError, type CommandInput, type DeviceView } from '#hub/fleet/port.js';
+import { DeviceRefusal, type HttpDevices } from '#hub/gateway/http/port.js';
 import type { Gateway } from '#hub/gateway/port.js';
 import { createApi } from '#hub/http/app.js';
 import type { HubApi } from '#hub/http/deps.js';
 import { API_LIMITS } from '#hub/http/limits.js';
 import { createLog } from '#hub/observe/log.js';
+import type { QueueView } from '#hub/queues/port.js';
 import type { Sessions, SessionView } from '#hub/sessions/port.js';
 import type { CommandRow, LogRow, StoreReader } from '#hub/store/port.js';
 
 export { API_TOKEN, NOW_MS } from './fake-access.ts';
+export { DEVICE_TOKEN } from './fake-visit.ts';
 const NOW_US = NOW_MS * 1000;
 
 export function deviceView(id: string, change: Partial<DeviceView> = {}): DeviceView {
@@ -74,6 +78,32 @@ const SESSION: SessionView = {
   dropped: 5,
 };
 
+export const QUEUE: QueueView = {
+  kind: 'queue',
+  name: 'jobs/new',
+  subscription: null,
+  createdMs: NOW_MS,
+  messages: 3,
+  bytes: 400,
+  consumers: 1,
+  unacknowledged: 2,
+  deadLetters: 1,
+  dropped: 0,
+};
+
+export const DURABLE: QueueView = {
+  ...QUEUE,
+  kind: 'subscription',
+  name: 'news',
+  subscription: {
+    principal: { kind: 'application', id: 'shop', anonymous: false },
+    clientId: 'c1',
+    filter: 'news/#',
+    detachedMs: NOW_MS,
+  },
+  consumers: 0,
+};
+
 type Devices = HubApi['devices'];
 type Commands = HubApi['commands'];
 
@@ -97,7 +127,7 @@ export class FakeHub implements HubApi {
   };
   metrics: HubApi['metrics'] = { contentType: 'text/plain; version=0.0.4; charset=utf-8', text: async () => 'up 1\n' };
   telemetry: { -readonly [K in keyof HubApi['telemetry']]: HubApi['telemetry'][K] } = {
-    latest: () => [{ metric: 'temp', value: 21.5, timeUs: NOW_US + 1 }],
+    latest: () => [{ metric: 'temp', value: 21.5, unit: 'Cel', timeUs: NOW_US + 1 }],
     health: { writable: true, sinceMs: null, error: null },
     backlog: { rows: 3, bytes: 300, high: false, low: true },
   };
@@ -177,6 +207,25 @@ export class FakeHub implements HubApi {
         counts: { unknown_subprotocol: 7 },
       }),
     closeConnection: (id, reason) => this.#note('closeConnection', reason, id === 'k1'),
+  };
+
+  /** Lets the device `pump` in, with the token `DEVICE_TOKEN`. */
+  httpDevices: HttpDevices = {
+    visit: (request) => {
+      if (request.headers.authorization !== `Bearer ${DEVICE_TOKEN}`) {
+        throw new DeviceRefusal('bad_credentials', 'the token is unknown, was revoked, or has expired');
+      }
+      return new FakeVisit((name, args) => void this.calls.push([name, args]));
+    },
+  };
+
+  queues: HubApi['queues'] = {
+    list: (query) => {
+      if (query.after === 'x') throw new RangeError('this cursor was not given out here');
+      return this.#note('queues', query, { items: [QUEUE, DURABLE], next: 'q7' });
+    },
+    delete: async (name) =>
+      this.#note('deleteQueue', name, name === 'jobs/new' ? 'deleted' : name === 'busy' ? 'consumed' : 'not_found'),
   };
 
   sessions: Sessions = {

@@ -81,10 +81,15 @@ describe('devices', () => {
 });
 
 describe('readings', () => {
-  it('latest: value, raw time and ISO time', async () => {
+  it('latest: value, unit, raw time and ISO time', async () => {
     expect((await api.call('GET', '/api/v1/devices/pump/latest')).body.items).toEqual([
-      { metric: 'temp', value: 21.5, timeUs: NOW_MS * 1000 + 1, time: '2026-01-01T00:00:00.000001Z' },
+      { metric: 'temp', value: 21.5, timeUs: NOW_MS * 1000 + 1, time: '2026-01-01T00:00:00.000001Z', unit: 'Cel' },
     ]);
+  });
+
+  it('latest: no unit, where the device gave none', async () => {
+    hub.telemetry.latest = () => [{ metric: 'temp', value: 21.5, timeUs: 1 }];
+    expect((await api.call('GET', '/api/v1/devices/pump/latest')).body.items).toMatchObject([{ unit: null }]);
   });
 
   it('are asked for with RFC 3339 or milliseconds, and the time budget of the configuration', async () => {
@@ -199,6 +204,22 @@ describe('the hub', () => {
     expect(body).toMatchObject({ items: [{ clientId: 'pump-1', queuedMessages: 2, dropped: 5 }], next: '7' });
     expect(body.items[0]).toMatchObject({ created: '2026-01-01T00:00:00.000Z', detached: '2026-01-01T00:00:01.000Z' });
     expect((await api.call('GET', '/api/v1/sessions?after=x')).status).toBe(400);
+  });
+
+  it('shows queues and durable subscriptions', async () => {
+    const { body } = await api.call('GET', '/api/v1/queues?limit=3&after=q2');
+    expect(hub.calls[0]).toEqual(['queues', { after: 'q2', limit: 3 }]);
+    expect(body).toMatchObject({ items: [{ name: 'jobs/new', messages: 3 }, { name: 'news' }], next: 'q7' });
+    expect(body.items[0]).toMatchObject({ created: '2026-01-01T00:00:00.000Z', subscription: null });
+    expect(body.items[1].subscription).toMatchObject({ filter: 'news/#', detached: '2026-01-01T00:00:00.000Z' });
+    expect((await api.call('GET', '/api/v1/queues?after=x')).status).toBe(400);
+  });
+
+  it('deletes a queue by its name, as long as nobody consumes it', async () => {
+    expect((await api.call('DELETE', '/api/v1/queues/jobs%2Fnew')).status).toBe(204);
+    expect(hub.calls[0]).toEqual(['deleteQueue', 'jobs/new']);
+    expect((await api.call('DELETE', '/api/v1/queues/busy')).status).toBe(409);
+    expect((await api.call('DELETE', '/api/v1/queues/none')).status).toBe(404);
   });
 
   it('shows refused handshakes and their counts', async () => {

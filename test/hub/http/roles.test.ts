@@ -5,7 +5,7 @@ import { API_LIMITS } from '#hub/http/limits.js';
 import type { Route, RouteScope } from '#hub/http/route.js';
 import { httpInterface } from '#hub/http/routes.js';
 import { tokenOfScope } from './fake-access.ts';
-import { FakeHub, serveApi, type Answer } from './fakes.ts';
+import { DEVICE_TOKEN, FakeHub, serveApi, type Answer } from './fakes.ts';
 
 const { routes } = httpInterface(API_LIMITS, { metricsNeedToken: true, version: '0.1.0' });
 
@@ -35,6 +35,8 @@ const NEEDS: Readonly<Record<string, RouteScope>> = {
   closeConnection: 'devices',
   listRefused: 'read',
   listSessions: 'read',
+  listQueues: 'read',
+  deleteQueue: 'admin',
   live: 'read',
   signIn: 'none',
   signOut: 'any',
@@ -52,6 +54,14 @@ const NEEDS: Readonly<Record<string, RouteScope>> = {
   deleteToken: 'admin',
   listJobs: 'read',
   runJob: 'admin',
+  postTelemetry: 'device',
+  postTelemetryAs: 'device',
+  postEvent: 'device',
+  openStream: 'device',
+  pollCommands: 'device',
+  postReceived: 'device',
+  postResult: 'device',
+  sayGoodbye: 'device',
   openapi: 'none',
   status: 'read',
   healthz: 'none',
@@ -100,6 +110,8 @@ const CALLERS: readonly Who[] = [
 /** 401 or 403, or null where the request gets past the question of who asks. */
 function refusal(needs: RouteScope, scopes: readonly Scope[] | null): 401 | 403 | null {
   if (needs === 'none') return null;
+  // To the door of devices, people and programs are nobody.
+  if (needs === 'device') return 401;
   if (scopes === null) return 401;
   return needs === 'any' || scopes.includes(needs) ? null : 403;
 }
@@ -122,5 +134,17 @@ describe.each(CALLERS)('$name', ({ scopes, ask }) => {
     else expect(answer.status).toBe(expected);
     if (expected === 403) expect(answer.body).toMatchObject({ code: 'forbidden', missingScope: NEEDS[id] });
     if (expected !== null) expect(hub.calls).toEqual([]);
+  });
+});
+
+describe('a device with its own token', () => {
+  const body = (id: string): object => (id === 'openStream' ? { next: 1 } : { status: 'succeeded' });
+
+  it.each(routes.map((route) => [route.id, route] as const))('%s', async (id, route) => {
+    const given = route.method === 'POST' ? { body: body(id) } : {};
+    const answer = await api.call(route.method, filled(route), { token: DEVICE_TOKEN, ...given });
+    if (NEEDS[id] === 'device') expect([200, 204]).toContain(answer.status);
+    else if (NEEDS[id] === 'none') expect([401, 403]).not.toContain(answer.status);
+    else expect(answer.status).toBe(401);
   });
 });

@@ -5,6 +5,28 @@ import { commandRow, liveParts, online, seriesOf } from './parts.ts';
 const kinds = (events: readonly LiveEvent[]): string[] => events.map((event) => event.kind);
 const latest = (events: readonly LiveEvent[]) => events.flatMap((event) => (event.kind === 'latest' ? event.data : []));
 
+describe('a value with a unit', () => {
+  it('is told with it, cut or whole', () => {
+    const { clock, commit, watch } = liveParts();
+    const me = watch();
+    me.take();
+    commit(
+      { ...seriesOf('pump', 'temp', 21.5), unit: 'Cel' },
+      { ...seriesOf('pump', 'log', 'x'.repeat(2000)), unit: 'u' },
+    );
+    clock.advance(0);
+    expect(latest(me.take())).toMatchObject([
+      {
+        device: 'pump',
+        values: [
+          { metric: 'temp', value: 21.5, unit: 'Cel' },
+          { metric: 'log', cut: true, unit: 'u' },
+        ],
+      },
+    ]);
+  });
+});
+
 describe('who watches', () => {
   it('is greeted with the time of the hub and what is wrong with it, before anything else', () => {
     const { clock, watch } = liveParts({}, [{ code: 'backlog_high', look: () => ({ detail: 'full' }) }]);

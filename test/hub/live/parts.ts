@@ -44,6 +44,7 @@ export class Watcher implements ViewerSink {
 export interface MutableSeries extends CommittedSeries {
   latestUs: number;
   latestValue: CommittedSeries['latestValue'];
+  unit?: string | undefined;
 }
 
 export function seriesOf(

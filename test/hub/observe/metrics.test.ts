@@ -1,3 +1,4 @@
+import { noTallies } from '#hub/queues/tallies.js';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { Counters, increment, type Gauges } from '#hub/observe/counters.js';
@@ -15,6 +16,16 @@ const gauges: Gauges = {
   storeWritable: () => false,
   retainedMessages: () => 3,
   sessions: () => ({ connected: 2, away: 1, queuedMessages: 9, queuedBytes: 900, expired: 4, evicted: 5, wills: 6 }),
+  queues: () => ({
+    queues: 1,
+    subscriptions: 2,
+    temporary: 3,
+    messages: 4,
+    bytes: 5,
+    consumers: 6,
+    unacknowledged: 7,
+    tallies: { ...noTallies(), dead: 8, deadDropped: 9 },
+  }),
   jobsFailing: () => ({ checkpoint: 0 }),
   certificateExpirySeconds: () => ({}),
 };
@@ -37,6 +48,8 @@ describe('the metrics', () => {
     expect(after).toContain('muster_store_writable 0\n');
     expect(after).toContain('muster_backlog_rows 7\n');
     expect(after).toContain('muster_sessions{state="away"} 1\n');
+    expect(after).toContain('muster_queues{kind="temporary"} 3\n');
+    expect(after).toContain('muster_queue_messages_total{what="dead_dropped"} 9\n');
     expect(after).toContain('muster_sessions_ended_total{why="evicted"} 5\n');
     expect(after).toContain('muster_session_queue_messages 9\n');
     expect(after).toContain('muster_session_queue_bytes 900\n');

@@ -2,9 +2,10 @@ import type { Delivery, Qos, RoutedMessage, Subscription } from '#protocols/mess
 import type { Principal } from '#protocols/principal.js';
 import type { Will } from '#protocols/subprotocol.js';
 import { MemoryRouter } from '#hub/router/memory.js';
+import { AwayList } from '#hub/sessions/away.js';
 import { SessionJournal } from '#hub/sessions/journal.js';
 import { SessionRegistry, type Opened, type OpenRequest, type SessionRegistryOptions } from '#hub/sessions/registry.js';
-import type { QueueLimits } from '#hub/sessions/queue.js';
+import type { QueueLimits, QueueSums } from '#hub/sessions/queue.js';
 import type { Holder, Session } from '#hub/sessions/session.js';
 import { fromStored } from '#hub/sessions/stored-message.js';
 import { WillBook } from '#hub/sessions/wills.js';
@@ -94,6 +95,11 @@ export interface ConnectOptions extends Partial<Omit<OpenRequest, 'holder'>> {
   readonly will?: Will;
 }
 
+export interface WorldOptions extends Partial<Omit<SessionRegistryOptions, 'limits'>> {
+  readonly limits?: Partial<QueueLimits>;
+  readonly maxSessions?: number;
+}
+
 /** One hub's sessions on a store in memory. `crash` ends it as kill -9 does; `start` is the next run on the same store. */
 export class World {
   readonly store = new MemoryStore();
@@ -105,17 +111,15 @@ export class World {
   journal!: SessionJournal;
   wills!: WillBook;
   registry!: SessionRegistry;
-  readonly #options: Partial<Omit<SessionRegistryOptions, 'limits'>> & { readonly limits?: Partial<QueueLimits> };
+  sums!: QueueSums;
+  away!: AwayList;
+  readonly options: WorldOptions;
 
-  constructor(options: World['options'] = {}) {
-    this.#options = options;
+  constructor(options: WorldOptions = {}) {
+    this.options = options;
   }
 
-  get options(): Partial<Omit<SessionRegistryOptions, 'limits'>> & { readonly limits?: Partial<QueueLimits> } {
-    return this.#options;
-  }
-
-  static async started(options: World['options'] = {}): Promise<World> {
+  static async started(options: WorldOptions = {}): Promise<World> {
     const world = new World(options);
     await world.store.open();
     await world.start();
@@ -130,7 +134,7 @@ export class World {
     this.telemetry = new TelemetryPath(store, clock, WIDE, observer);
     this.telemetry.restore(state);
     this.journal = new SessionJournal(this.telemetry);
-    this.journal.restore(state.lastMessageId);
+    this.journal.restore(state);
     const { journal } = this;
     this.router = new MemoryRouter({
       maxRetainedMessages: 100,
@@ -146,6 +150,9 @@ export class World {
         journal.takeWritten();
       });
     });
+    const { maxSessions = 10, limits, ...options } = this.options;
+    this.sums = { messages: 0, bytes: 0, windowBytes: 0 };
+    this.away = new AwayList(clock, maxSessions);
     this.registry = new SessionRegistry({
       router: this.router,
       clock,
@@ -153,10 +160,11 @@ export class World {
       reader: store.read,
       wills: this.wills,
       expiryMs: 60_000,
-      maxSessions: 10,
+      sums: this.sums,
+      away: this.away,
       observer: { dropped: (why) => this.dropped[why]++, failed: fault },
-      ...this.#options,
-      limits: { ...LIMITS, ...this.#options.limits },
+      ...options,
+      limits: { ...LIMITS, ...limits },
     });
     this.registry.restore(state);
     this.wills.restore(state.wills, (key) => this.registry.has(key));

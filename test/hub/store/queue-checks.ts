@@ -15,7 +15,10 @@ export function queueFaults(folder: string): string[] {
       'SELECT id, message FROM queue WHERE message > 0 AND message NOT IN (SELECT id FROM messages)',
     );
     none('message that no entry names', 'SELECT id FROM messages WHERE id NOT IN (SELECT message FROM queue)');
-    none('entry of no session', 'SELECT id, session FROM queue WHERE session NOT IN (SELECT id FROM sessions)');
+    none(
+      'entry of no session',
+      'SELECT id, session FROM queue WHERE session NOT IN (SELECT id FROM sessions UNION SELECT id FROM named_queues)',
+    );
     none('place that is taken twice', 'SELECT session, place FROM queue GROUP BY 1, 2 HAVING count(*) > 1');
     none('count of no message', 'SELECT message FROM shared WHERE message NOT IN (SELECT id FROM messages)');
     none(

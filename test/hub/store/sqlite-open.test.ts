@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SqliteStore } from '#hub/store/sqlite/index.js';
 import { migrate, SCHEMA_VERSION } from '#hub/store/sqlite/migrations.js';
-import { SCHEMA_1, SCHEMA_2 } from '#hub/store/sqlite/schema.js';
+import { SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4 } from '#hub/store/sqlite/schema.js';
 import { assertDurable, checkVersion } from '#hub/store/sqlite/open.js';
-import { addEntry, addMessage, batch, putSession, series, wholeLog } from '../../contract/store-batches.ts';
+import { addEntry, addMessage, batch, putQueue, putSession, series, wholeLog } from '../../contract/store-batches.ts';
 import { openStore, startProgram, temporaryFolder } from './folders.ts';
 
 function permissions(path: string): string {
@@ -108,6 +108,40 @@ describe('the schema version', () => {
         ...{ label: null, scopes: null, topics: null, expiresUs: null, createdBy: null },
       },
     ]);
+  });
+
+  it('rises from one without units, and a series gets its unit', async () => {
+    const folder = temporaryFolder();
+    const old = new Database(join(folder, 'muster.db'));
+    migrate(old, [SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4]);
+    old.exec("INSERT INTO series VALUES (1, 'd1', 't'), (2, 'd1', 'u')");
+    old.close();
+    const store = await openStore(folder);
+    await store.commit(batch({ control: [{ op: 'series.unit', series: 2, unit: 'Cel' }] }));
+    expect((await store.read.startState()).series).toStrictEqual([
+      { id: 1, device: 'd1', metric: 't' },
+      { id: 2, device: 'd1', metric: 'u', unit: 'Cel' },
+    ]);
+  });
+
+  it('rises from one without named queues, and what waited for sessions waits still', async () => {
+    const folder = temporaryFolder();
+    const old = new Database(join(folder, 'muster.db'));
+    migrate(old, [SCHEMA_1, SCHEMA_2, SCHEMA_3]);
+    old.exec(`
+      INSERT INTO sessions VALUES (3, 'device', 'd1', 0, 'c', 'mqtt', 60, 5, 6, 0, 0);
+      INSERT INTO messages VALUES (7, 't', 1, NULL, NULL, NULL, NULL, NULL, NULL, x'61');
+      INSERT INTO queue VALUES (9, 3, 1, 100, 7, 1, '=t');
+      UPDATE counters SET value = 7;
+    `);
+    old.close();
+    const store = await openStore(folder);
+    const { sessions, queues, lastSessionId } = await store.read.startState();
+    expect([sessions.length, queues, lastSessionId]).toEqual([1, [], 7]);
+    await store.commit(batch({ sessions: [putQueue(8), addMessage(8), addEntry(8, 1, 8)] }));
+    const page = { afterPlace: 0, limit: 9, maxBytes: 1e6 };
+    expect(await store.read.sessionQueue({ session: 3, ...page })).toMatchObject([{ place: 1, refused: 0 }]);
+    expect(await store.read.sessionQueue({ session: 8, ...page })).toHaveLength(1);
   });
 
   it('rises from the second one, and sessions can be written at once', async () => {

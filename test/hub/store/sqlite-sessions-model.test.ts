@@ -4,13 +4,33 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { MemoryStore } from '#hub/store/memory.js';
 import { StoreError, type QueueRow, type SessionWrite, type Store, type WillRow } from '#hub/store/port.js';
-import { addEntry, addMessage, batch, putSession, removeEntry, storedMessage } from '../../contract/store-batches.ts';
+import {
+  addEntry,
+  addMessage,
+  batch,
+  putQueue,
+  putSession,
+  removeEntry,
+  storedMessage,
+} from '../../contract/store-batches.ts';
 import { openStore, temporaryFolder } from './folders.ts';
 import { queueFaults } from './queue-checks.ts';
 
 const BATCHES = 300;
 
-const KINDS = ['add', 'fan', 'name', 'remove', 'release', 'session', 'subscribe', 'receipt', 'retain', 'will'] as const;
+const KINDS = [
+  'add',
+  'fan',
+  'name',
+  'remove',
+  'release',
+  'refuse',
+  'session',
+  'subscribe',
+  'receipt',
+  'retain',
+  'will',
+] as const;
 const step = fc.record({
   kind: fc.oneof(
     { weight: 3, arbitrary: fc.constantFrom('add', 'remove') },
@@ -29,6 +49,7 @@ type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
 /** Makes writes as a registry would, and now and then as it would not. Ids rise, places mostly do. */
 class Writer {
+  /** Sessions and named queues, which have their numbers of one row. */
   readonly #sessions: number[] = [];
   readonly #places = new Map<number, number>();
   #lastSession = 0;
@@ -56,11 +77,13 @@ class Writer {
         return [removeEntry(session, place)];
       case 'release':
         return [{ op: 'queue.release', session, place }];
+      case 'refuse':
+        return [{ op: 'queue.refuse', session, place, refused: 1 + (c % 9) }];
       case 'session':
         return a % 4 === 0
           ? [this.#deleteSession(b)]
           : a % 4 === 1
-            ? [putSession(session, { dropped: b })]
+            ? [isQueue(session) ? putQueue(session, { dropped: b, sentPlace: c }) : putSession(session, { dropped: b })]
             : [this.#newSession()];
       case 'subscribe':
         return b % 3 === 0
@@ -87,12 +110,12 @@ class Writer {
     const id = ++this.#lastSession;
     this.#sessions.push(id);
     this.#places.set(id, 0);
-    return putSession(id);
+    return isQueue(id) ? putQueue(id, id % 6 === 0 ? { subscription: DURABLE } : {}) : putSession(id);
   }
 
   #deleteSession(n: number): SessionWrite {
     const [id] = this.#sessions.splice(n % this.#sessions.length, 1);
-    return { op: 'session.delete', id: id! };
+    return { op: isQueue(id!) ? 'namedQueue.delete' : 'session.delete', id: id! };
   }
 
   #newMessage(n: number): SessionWrite {
@@ -116,6 +139,15 @@ class Writer {
   }
 }
 
+const DURABLE = {
+  ...{ principalKind: 'application' as const, principalId: 'app', anonymous: false, clientId: 'c', protocol: 'stomp' },
+  ...{ filter: 'a/#', autoDelete: true, detachedUs: 7 },
+};
+
+function isQueue(id: number): boolean {
+  return id % 3 === 0;
+}
+
 function putWill(key: string, dueUs: number): SessionWrite {
   const will: WillRow = {
     ...{ key, principalKind: 'device' as const, principalId: 'd', anonymous: false, protocol: 'mqtt' },
@@ -125,15 +157,15 @@ function putWill(key: string, dueUs: number): SessionWrite {
 }
 
 async function everything(store: Store): Promise<unknown> {
-  const { sessions, lastSessionId, lastMessageId, retained, wills } = await store.read.startState();
-  const queues: (readonly QueueRow[])[] = [];
-  for (const { session } of sessions) {
-    const query = { session: session.id, limit: 7, maxBytes: 3000 };
+  const { sessions, queues, lastSessionId, lastMessageId, retained, wills } = await store.read.startState();
+  const waiting: (readonly QueueRow[])[] = [];
+  for (const { id } of [...sessions.map(({ session }) => session), ...queues.map(({ queue }) => queue)]) {
+    const query = { session: id, limit: 7, maxBytes: 3000 };
     let page = await store.read.sessionQueue({ ...query, afterPlace: 0 });
     for (; page.length > 0; page = await store.read.sessionQueue({ ...query, afterPlace: page.at(-1)!.place }))
-      queues.push(page);
+      waiting.push(page);
   }
-  return { sessions, lastSessionId, lastMessageId, retained, wills, queues };
+  return { sessions, queues, lastSessionId, lastMessageId, retained, wills, waiting };
 }
 
 it(

@@ -1,3 +1,6 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PayloadError } from '#protocols/errors.js';
 import { NOBODY, type Outcome, type Pending } from '#protocols/outcome.js';
@@ -112,6 +115,166 @@ describe('the way of a reading', () => {
     expect(path.health).toEqual({ writable: true, sinceMs: null, error: null });
     expect(seen).toMatchObject({ recovered: 1, commits: [2] });
     expect(await store.read.log(0, 10)).toHaveLength(2);
+  });
+
+  it('keeps the unit that was given last, tells it once it is on disk, and writes it only when it changes', async () => {
+    const { store, path } = await start();
+    const units = async () => (await store.read.startState()).series.map(({ metric, unit }) => [metric, unit]);
+    const inUnit = (unit: string): Reading => ({ ...reading('t', 1, 100), unit });
+    const batches: string[][] = [];
+    const commit = store.commit.bind(store);
+    store.commit = (batch) => {
+      batches.push(batch.control.map((write) => (write.op === 'series.unit' ? write.unit : write.op)));
+      return commit(batch);
+    };
+    path.accept('d', [inUnit('K'), reading('plain', 1)], NOBODY);
+    path.accept('d', [inUnit('Cel')], NOBODY);
+    expect(path.latest('d')).toEqual([]);
+    await ticks();
+    expect(path.latest('d')).toMatchObject([{ metric: 'plain' }, { metric: 't', unit: 'Cel' }]);
+    expect(path.latest('d')[0]).not.toHaveProperty('unit');
+    expect(await units()).toEqual([
+      ['t', 'Cel'],
+      ['plain', undefined],
+    ]);
+
+    store.hold();
+    path.accept('d', [inUnit('Cel'), reading('t', 2, 200)], NOBODY);
+    await ticks();
+    path.accept('d', [inUnit('Far')], NOBODY);
+    await ticks();
+    expect(path.latest('d')[1]).toMatchObject({ unit: 'Cel' });
+    store.release();
+    await ticks(6);
+    expect(path.latest('d')[1]).toMatchObject({ unit: 'Far' });
+    expect(batches).toEqual([['Cel'], [], ['Far']]);
+
+    const again = await start();
+    again.path.restore(await store.read.startState());
+    expect(again.path.latest('d')[1]).toMatchObject({ metric: 't', unit: 'Far' });
+  });
+
+  it('takes a unit of a numbered message only when the message is stored, in one transaction with it', async () => {
+    const { store, path } = await start();
+    const onDisk = async () => (await store.read.startState()).series.map(({ metric, unit }) => [metric, unit]);
+    const numbered = (seq: number, unit: string, told: Pending = NOBODY): void =>
+      path.accept('d', [{ ...reading('t', seq, seq), unit }], told, { stream: 's', seq });
+    const settled = async (unit: string): Promise<void> => {
+      await ticks();
+      expect(path.latest('d')).toMatchObject([{ metric: 't', unit }]);
+      expect(await onDisk()).toEqual([['t', unit]]);
+    };
+    numbered(1, 'Cel');
+    numbered(2, 'K');
+    await settled('K');
+
+    const told = new Told();
+    numbered(1, 'Cel', told);
+    numbered(9, 'Far', told);
+    await settled('K');
+    expect(told.outcomes.map((outcome) => outcome.kind)).toEqual(['stored', 'gap']);
+
+    // The same units in messages that are stored are not taken for said already.
+    numbered(1, 'Cel');
+    numbered(3, 'Cel');
+    await settled('Cel');
+    numbered(9, 'Far');
+    path.accept('d', [{ ...reading('t', 4, 4), unit: 'Far' }], NOBODY);
+    await settled('Far');
+    numbered(9, 'K');
+    numbered(4, 'Far');
+    await settled('Far');
+    numbered(5, 'K');
+    numbered(6, 'K');
+    await settled('K');
+
+    // K is on disk, Cel on its way there, and a repeat says K meanwhile.
+    store.hold();
+    numbered(7, 'Cel');
+    await ticks();
+    numbered(1, 'K');
+    numbered(8, 'K');
+    store.release();
+    await ticks(6);
+    await settled('K');
+  });
+
+  it('writes a unit no more once one commit has brought it to disk, however dense the messages come', async () => {
+    const { store, path } = await start({ backlogHighRows: 1000 });
+    let seq = 0;
+    const say = (unit: string): void => {
+      path.accept('d', [{ ...reading('t', 1, 1), unit }], NOBODY);
+      path.accept('d', [{ ...reading('u', 1, 1), unit }], NOBODY, { stream: 's', seq: ++seq });
+    };
+    const written: number[] = [];
+    const commit = store.commit.bind(store);
+    store.commit = async (batch) => {
+      written.push(batch.control.length + batch.sequenced.filter(({ control }) => control !== null).length);
+      await ticks(1);
+      // While this one is on its way; the next batch is never empty.
+      if (written.length < 12) say(written.length < 5 ? 'K' : 'Cel');
+      return commit(batch);
+    };
+    say('Cel');
+    await ticks(60);
+    expect(written).toHaveLength(12);
+    expect(written.slice(0, 3)).toEqual([2, 2, 2]);
+    expect(written.slice(-4)).toEqual([0, 0, 0, 0]);
+    expect(path.latest('d')).toMatchObject([{ unit: 'Cel' }, { unit: 'Cel' }]);
+  });
+
+  it('has in memory the unit that is on disk, the last of those messages that were stored, whatever is repeated or under way', async () => {
+    const step = fc.record({
+      seq: fc.constantFrom('next', 'repeat', 'gap'),
+      units: fc.array(fc.constantFrom('A', 'B'), { minLength: 1, maxLength: 3 }),
+      ticks: fc.constantFrom(0, 0, 0, 1, 2),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 25 }), async (steps) => {
+        const { store, path } = await start({ backlogHighRows: 1000 });
+        const commit = store.commit.bind(store);
+        store.commit = async (batch) => {
+          await ticks(1);
+          return commit(batch);
+        };
+        let next = 1;
+        let last: string | undefined;
+        for (const { seq, units, ticks: n } of steps) {
+          const number = { next, repeat: next - 1, gap: next + 1 }[seq];
+          const readings = units.map((unit) => ({ ...reading('t', 1, 1), unit }));
+          if (number > 0) path.accept('d', readings, NOBODY, { stream: 's', seq: number });
+          if (seq === 'next') {
+            next++;
+            last = units.at(-1);
+          }
+          await ticks(n);
+        }
+        await ticks(8);
+        const [onDisk] = (await store.read.startState()).series;
+        expect(onDisk?.unit).toBe(last);
+        if (last !== undefined) expect(path.latest('d')).toMatchObject([{ unit: last }]);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('keeps names of its own: a decoder may cut them out of the text of a whole message', async () => {
+    const { path } = await start({ maxSeriesPerDevice: 1000, backlogHighRows: 1000 });
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const heap = (): number => {
+      collect();
+      return process.memoryUsage().heapUsed;
+    };
+    const before = heap();
+    for (let i = 0; i < 200; i++) {
+      const name = `a metric of some length, number ${i}`;
+      const message = name + '.'.repeat(50_000);
+      path.accept('d', [reading(message.slice(0, name.length), 1)], NOBODY);
+      await ticks(2);
+    }
+    expect(path.latest('d')).toHaveLength(200);
+    expect(heap() - before).toBeLessThan(3_000_000);
   });
 
   it('tells the latest value only once it is on disk, the greatest time first, the last committed among equals', async () => {
@@ -359,6 +522,29 @@ describe('numbered messages', () => {
     expect((await store.read.log(0, 10)).map((row) => row.value)).toEqual([10, 20]);
     expect(path.latest('d')).toEqual([{ metric: 't', value: 20, timeUs: 2 }]);
     expect(seen.commits).toEqual([0, 2]);
+  });
+
+  it("without times of their own get the hub's, on disk and as the latest", async () => {
+    const { store, clock, path } = await start();
+    await Promise.all([
+      path.write({ op: 'stream.open', device: 'd', stream: 's', nextSeq: 1, maxStreams: 4, timeUs: 1 }),
+      ticks(),
+    ]);
+    const hubUs = clock.now() * 1000;
+    path.accept('d', [reading('t', 1), reading('u', 2, 5)], NOBODY, { stream: 's', seq: 1 });
+    path.accept('d', [reading('t', 3), reading('new', 4)], NOBODY, { stream: 's', seq: 2 });
+    await ticks();
+    expect((await store.read.log(0, 10)).map(({ metric, timeUs }) => [metric, timeUs])).toEqual([
+      ['t', hubUs],
+      ['u', 5],
+      ['t', hubUs + 1],
+      ['new', hubUs + 1],
+    ]);
+    expect(path.latest('d')).toEqual([
+      { metric: 'new', value: 4, timeUs: hubUs + 1 },
+      { metric: 't', value: 3, timeUs: hubUs + 1 },
+      { metric: 'u', value: 2, timeUs: 5 },
+    ]);
   });
 
   it('what the store could not record is never acknowledged', async () => {

@@ -1,3 +1,4 @@
+import { expect } from 'vitest';
 import { WebSocket } from 'ws';
 import {
   decodeHubMessage,
@@ -8,6 +9,7 @@ import {
   type HubMessage,
 } from '#protocols/cbor/codec.js';
 import type { Reading } from '#protocols/reading.js';
+import { flawOfMessage } from '#test/support/cddl/muster.js';
 import { until, type TestHub } from '../../support/hub.ts';
 import { afterThisTest } from './opened.ts';
 
@@ -21,7 +23,11 @@ export class CborPeer {
 
   constructor(hub: TestHub) {
     this.webSocket = new WebSocket(`${hub.wsUrl}/cbor`, ['v1.cbor.muster']);
-    this.webSocket.on('message', (data: Buffer) => this.received.push(decodeHubMessage(data)));
+    this.webSocket.on('message', (data: Buffer) => {
+      // Whatever a real hub says in any test is by the book.
+      expect(flawOfMessage('hub-message', data)).toBeNull();
+      this.received.push(decodeHubMessage(data));
+    });
     this.webSocket.on('close', (code, reason) => (this.closed = { code, reason: reason.toString() }));
     this.webSocket.on('error', () => undefined);
     afterThisTest(() => this.webSocket.terminate());

@@ -1,5 +1,5 @@
 /* eslint-disable @typescript-eslint/no-unsafe-class-instance-assignment -- stompjs declares its option bags as classes and documents object literals for them */
-import { Client, type IFrame, type IMessage, type StompSubscription } from '@stomp/stompjs';
+import { Client, Versions, type IFrame, type IMessage, type StompSubscription } from '@stomp/stompjs';
 import { WebSocket, type ClientOptions } from 'ws';
 import { until, type TestHub } from '../../support/hub.ts';
 import { afterThisTest } from './opened.ts';
@@ -12,6 +12,12 @@ export interface StompOptions {
   readonly webSocket?: ClientOptions;
   readonly url?: string;
   readonly heartBeatMs?: number;
+  /** The one version that it speaks; absent: all. */
+  readonly version?: string;
+  /** It connects again by itself after so long. */
+  readonly reconnectDelayMs?: number;
+  /** Each time that it is connected. */
+  readonly onConnect?: (peer: StompPeer) => void;
 }
 
 /** @stomp/stompjs on ws, with what it receives in lists. */
@@ -35,11 +41,17 @@ export class StompPeer {
         return this.#webSocket as never;
       },
       connectHeaders: { ...headers },
-      reconnectDelay: 0,
+      reconnectDelay: options.reconnectDelayMs ?? 0,
+      ...(options.version === undefined ? {} : { stompVersions: new Versions([options.version]) }),
       heartbeatIncoming: heartBeatMs,
       heartbeatOutgoing: heartBeatMs,
-      onConnect: (frame) => (this.connected = frame),
+      onConnect: (frame) => {
+        this.connected = frame;
+        this.closed = null;
+        options.onConnect?.(this);
+      },
       onStompError: (frame) => this.errors.push(frame),
+      onUnhandledMessage: (message) => this.received.push(message),
       onUnhandledReceipt: (frame) => this.receipts.push(frame),
       onWebSocketClose: ({ code, reason }: { code: number; reason: string }) => (this.closed = { code, reason }),
       debug: (text) => {
@@ -58,8 +70,9 @@ export class StompPeer {
   /** Subscribes and waits until the hub has done so. */
   async subscribe(
     destination: string,
-    ack: 'auto' | 'client-individual' = 'auto',
+    ack: 'auto' | 'client' | 'client-individual' = 'auto',
     take: (message: IMessage) => void = () => undefined,
+    more: Headers = {},
   ): Promise<StompSubscription> {
     const receipt = this.#receipt();
     const subscription = this.client.subscribe(
@@ -68,22 +81,34 @@ export class StompPeer {
         this.received.push(message);
         take(message);
       },
-      { ack, receipt },
+      { ack, receipt, ...more },
     );
     await this.#answered(receipt);
     return subscription;
   }
 
   async unsubscribe(subscription: StompSubscription): Promise<void> {
+    await this.does((headers) => subscription.unsubscribe(headers));
+  }
+
+  /** What sends a frame with these headers; resolves with its RECEIPT. */
+  async does(send: (headers: { receipt: string }) => void): Promise<IFrame> {
     const receipt = this.#receipt();
-    subscription.unsubscribe({ receipt });
-    await this.#answered(receipt);
+    send({ receipt });
+    return this.#answered(receipt);
   }
 
   /** SEND with a receipt; resolves with the RECEIPT. */
   async send(destination: string, body: unknown, headers: Headers = {}): Promise<IFrame> {
     const receipt = this.#receipt();
     this.sendOnly(destination, body, { receipt, ...headers });
+    return this.#answered(receipt);
+  }
+
+  /** The same with a body of bytes. */
+  async sendBytes(destination: string, binaryBody: Uint8Array, headers: Headers = {}): Promise<IFrame> {
+    const receipt = this.#receipt();
+    this.client.publish({ destination, binaryBody, headers: { receipt, ...headers } });
     return this.#answered(receipt);
   }
 

@@ -83,8 +83,11 @@ export class TestDevice {
         for (let n = seq; n >= this.#first && !this.acked.has(n); n--) this.#acknowledged(n);
       },
       refused: (seq, text) => void this.refused.push(`${seq}: ${text}`),
+      tooLarge: (what, text) => void this.goodbyes.push(`${what} is too large: ${text}`),
+      gap: (expectedSeq) => void this.goodbyes.push(`a gap before ${expectedSeq}`),
       command: () => undefined,
       resultAcknowledged: () => undefined,
+      resultRefused: () => undefined,
       goodbye: (text) => void this.goodbyes.push(text),
     };
     const link: WireLink = {
@@ -93,8 +96,8 @@ export class TestDevice {
       },
     };
     const identity = { deviceId: id, token };
-    if (protocol === 'mqtt') this.#wire = new MqttWire(identity, link, events);
-    else if (protocol === 'stomp') this.#wire = new StompWire(identity, link, events);
+    if (protocol === 'mqtt') this.#wire = new MqttWire(identity, null, link, events);
+    else if (protocol === 'stomp') this.#wire = new StompWire(identity, null, link, events);
     else this.#wire = new CborWire(identity, { stream: `queue-of-${id}`, next }, link, events);
     socket.on('open', () => this.#wire.open());
     socket.on('message', (data: Buffer, isBinary: boolean) => this.#wire.receive(data, !isBinary));

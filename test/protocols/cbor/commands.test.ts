@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { decodeHubMessage, encodeHello, encodeReceived, encodeResult } from '#protocols/cbor/codec.js';
 import { cborSubprotocol } from '#protocols/cbor/session.js';
+import type { ProtocolLimits } from '#protocols/limits.js';
 import type { Command } from '#protocols/message.js';
 import { STORED } from '#protocols/outcome.js';
 import { Bench, FakeHost } from '#test/support/fake-host.js';
@@ -9,8 +10,8 @@ function command(id: string, params: unknown = { n: 1 }, deadlineMs = Date.UTC(2
   return { id, device: 'd1', name: 'blink', params, payload: Buffer.from('{}'), deadlineMs, attempts: 0 };
 }
 
-async function welcomed(): Promise<Bench> {
-  const bench = new Bench(cborSubprotocol);
+async function welcomed(limits: Partial<ProtocolLimits> = {}): Promise<Bench> {
+  const bench = new Bench(cborSubprotocol, limits);
   bench.receive(encodeHello({ stream: 'q1', next: 1 }));
   await bench.settle();
   bench.link.take();
@@ -61,17 +62,35 @@ describe('commands', () => {
     expect(bench.host.calls).toEqual(['ready']);
   });
 
-  test('sixteen may be under way; RECEIVED or RESULT makes room for the next', async () => {
+  test('sixteen may be under way; one makes room for the next when its RECEIVED or RESULT is on disk', async () => {
     const bench = await full();
     expect(bench.session.deliver(command('c-17'))).toBe(false);
-    expect(bench.host.calls).toEqual([]);
     bench.receive(encodeReceived('c-3'));
+    expect(bench.session.deliver(command('c-17'))).toBe(false);
+    expect(bench.host.calls).toEqual([]);
+    FakeHost.settle(bench.host.progressed, STORED);
     expect(bench.host.calls).toEqual(['readyForCommands']);
     expect(bench.session.deliver(command('c-17'))).toBe(true);
     expect(bench.session.deliver(command('c-18'))).toBe(false);
     bench.receive(encodeResult('c-5', 'succeeded', null));
+    FakeHost.settle(bench.host.progressed, STORED);
     expect(bench.host.calls).toEqual(['readyForCommands', 'readyForCommands']);
-    expect(sentIds(bench)).toEqual(['c-17']);
+    expect(sentIds(bench)).toEqual(['c-17', 'done']);
+  });
+
+  test('with the smallest window and a slow disk, a device that answers every command at once is not closed', async () => {
+    const bench = await welcomed({ windowMessages: 1 });
+    const waiting = Array.from({ length: 200 }, (_, i) => command(`c-${i}`));
+    for (let round = 0; waiting.length > 0 && round < 100; round++) {
+      while (waiting.length > 0 && bench.session.deliver(waiting[0]!)) waiting.shift();
+      for (const id of sentIds(bench).filter((sent) => sent.startsWith('c-'))) {
+        bench.receive(encodeReceived(id));
+        bench.receive(encodeResult(id, 'succeeded', null));
+      }
+      expect(bench.error).toBeNull();
+      if (round % 2 === 1) FakeHost.settle(bench.host.progressed, STORED);
+    }
+    expect(waiting).toEqual([]);
   });
 
   test('the hub is called back only when it had been turned away', async () => {

@@ -16,7 +16,7 @@ import type { CloseReason } from '#protocols/close-reasons.js';
 import type { ProtocolLimits } from '#protocols/limits.js';
 import { ABANDONED, DUPLICATE, STORED, type Outcome } from '#protocols/outcome.js';
 import { Bench, FakeHost } from '#test/support/fake-host.js';
-import { array, float64, hex, map, text, uint } from './wire.ts';
+import { array, float64, hex, map, NULL, text, uint } from './wire.ts';
 
 const HELLO = encodeHello({ stream: 'q1', next: 1 });
 const data = (seq: number, value: number | string = seq): Buffer =>
@@ -103,6 +103,32 @@ describe('opening', () => {
     ]);
     expect(bench.link.closedWith?.reason).toBe('bad_credentials');
     expect(bench.host.streams).toEqual([]);
+  });
+
+  test.each([
+    [{}, 'credentials_required', 'neither a token nor an id came'],
+    [{ id: 'a b' }, 'client_id_refused', 'a device id is 1 to 128 of A-Z a-z 0-9 . _ : - and not me, . or ..'],
+  ] as const)('in anonymous mode %j names no device, and the device hears what is wrong', async (more, code, words) => {
+    const bench = new Bench(cborSubprotocol);
+    const asDevice = bench.host.identity!;
+    bench.host.identity = (request) => ({
+      ...(asDevice(request) as Extract<ReturnType<typeof asDevice>, { ok: true }>),
+      principal: { kind: 'application', id: 'anonymous', anonymous: true },
+    });
+    bench.receive(encodeHello({ stream: 'q1', next: 1, ...more }));
+    await bench.settle();
+    expect(answers(bench)).toEqual([{ type: 'error', code, text: expect.stringContaining(words) as string }]);
+    expect(bench.link.closedWith?.reason).toBe(code);
+    expect(bench.host.streams).toEqual([]);
+  });
+
+  test('a stream of which every number is used cannot be gone on with', async () => {
+    const bench = new Bench(cborSubprotocol);
+    bench.host.resumeSeq = Number.MAX_SAFE_INTEGER + 1;
+    bench.receive(encodeHello({ stream: 'q1', next: Number.MAX_SAFE_INTEGER }));
+    await bench.settle();
+    expect(answers(bench)).toMatchObject([{ type: 'error', code: 'limit_exceeded' }]);
+    expect(bench.link.closedWith?.reason).toBe('limit_exceeded');
   });
 
   test('an application may not speak it', async () => {
@@ -295,7 +321,14 @@ describe('DATA', () => {
     FakeHost.settle(bench.host.ingested, STORED, 1);
     await bench.settle();
     expect(answers(bench)).toEqual([
-      { type: 'nack', seq: 2, code: 'value_not_allowed', text: 'because value_not_allowed', expected: null },
+      {
+        type: 'nack',
+        seq: 2,
+        code: 'value_not_allowed',
+        text: 'because value_not_allowed',
+        expected: null,
+        commandId: null,
+      },
       { type: 'ack', seq: 3 },
     ]);
   });
@@ -317,7 +350,13 @@ describe('DATA', () => {
     FakeHost.settle(bench.host.ingested, STORED, 1);
     FakeHost.settle(bench.host.ingested, { kind: 'gap', expected: 2 });
     await bench.settle();
-    const nack = { type: 'nack', code: 'gap', text: 'seq 2 is expected; go on from there', expected: 2 };
+    const nack = {
+      type: 'nack',
+      code: 'gap',
+      text: 'seq 2 is expected; go on from there',
+      expected: 2,
+      commandId: null,
+    };
     expect(answers(bench)).toEqual([
       { type: 'ack', seq: 1 },
       { ...nack, seq: 3 },
@@ -340,7 +379,11 @@ describe('DATA', () => {
   test.each<[string, Buffer, string]>([
     ['an empty pack', array(uint(1), uint(1), array()), 'empty'],
     ['NaN', array(uint(1), uint(1), array(map([uint(0), text('a')], [uint(2), float64(NaN)]))), 'value_not_allowed'],
-    ['a sum', array(uint(1), uint(1), array(map([uint(0), text('a')], [uint(5), uint(1)]))), 'value_not_allowed'],
+    [
+      'two values in a record',
+      array(uint(1), uint(1), array(map([uint(0), text('a')], [uint(2), uint(1)], [uint(4), NULL]))),
+      'malformed_payload',
+    ],
     ['records that are a text', array(uint(1), uint(1), text('x')), 'malformed_payload'],
     ['a tag', array(uint(1), uint(1), hex('c100')), 'malformed_payload'],
     ['an event with a bad name', array(uint(4), uint(1), text('a b'), uint(1)), 'malformed_payload'],
@@ -379,6 +422,18 @@ describe('DATA', () => {
     bench.receive(data(22));
     expect(bench.error?.reason).toBe('limit_exceeded');
   });
+
+  test('of RECEIVED and RESULT 512 may wait, whatever the window; they take no place of DATA', async () => {
+    const bench = await welcomed({ windowMessages: 1 });
+    for (let n = 1; n <= 512; n++) bench.receive(encodeResult(`c-${n}`, 'succeeded', null));
+    for (let seq = 1; seq <= 4; seq++) bench.receive(data(seq));
+    expect(bench.error).toBeNull();
+    FakeHost.settle(bench.host.progressed, STORED, 1);
+    bench.receive(encodeReceived('c-513'));
+    expect(bench.error).toBeNull();
+    bench.receive(encodeReceived('c-514'));
+    expect(bench.error?.reason).toBe('limit_exceeded');
+  });
 });
 
 describe('EVENT', () => {
@@ -405,7 +460,6 @@ describe('an open session', () => {
     ['REPORTED', array(uint(5), uint(1), map()), 'protocol_error'],
     ['a cut message', data(1).subarray(0, 5), 'malformed'],
     ['a message with bytes behind it', Buffer.concat([data(1), hex('00')]), 'malformed'],
-    ['RESULT that is no JSON', array(uint(3), text('c'), text('failed'), float64(NaN)), 'malformed'],
   ])('%s ends it in words', async (_, message, reason) => {
     const bench = await welcomed();
     bench.receive(message);
@@ -427,10 +481,71 @@ describe('an open session', () => {
     expect(bench.link.take()).toEqual([]);
     FakeHost.settle(bench.host.progressed, STORED);
     await bench.settle();
-    expect(answers(bench)).toEqual([{ type: 'ack', seq: 1 }]);
+    expect(answers(bench)).toEqual([
+      { type: 'done', commandId: 'c-1' },
+      { type: 'ack', seq: 1 },
+    ]);
   });
 
-  test('RECEIVED alone is answered by nothing; one about an unknown command by a NACK without seq', async () => {
+  test('DONE comes in its place among the acknowledgements, and no sooner than the RESULT is on disk', async () => {
+    const bench = await welcomed();
+    bench.receive(data(1));
+    bench.receive(encodeResult('c-1', 'succeeded', null));
+    bench.receive(data(2));
+    bench.receive(encodeResult('c-2', 'succeeded', null));
+    const [one, two] = bench.host.progressed;
+    two!.pending.settle(STORED);
+    bench.host.ingested[1]!.pending.settle(STORED);
+    one!.pending.settle(STORED);
+    await bench.settle();
+    expect(bench.link.take()).toEqual([]);
+    bench.host.ingested[0]!.pending.settle(STORED);
+    await bench.settle();
+    expect(answers(bench)).toEqual([
+      { type: 'ack', seq: 1 },
+      { type: 'done', commandId: 'c-1' },
+      { type: 'ack', seq: 2 },
+      { type: 'done', commandId: 'c-2' },
+    ]);
+  });
+
+  test('a RESULT that the hub gave up on is not answered; one that comes again is', async () => {
+    const bench = await welcomed();
+    bench.receive(encodeResult('c-1', 'failed', 1));
+    FakeHost.settle(bench.host.progressed, ABANDONED);
+    await bench.settle();
+    expect(bench.link.take()).toEqual([]);
+    for (let i = 0; i < 2; i++) bench.receive(encodeResult('c-1', 'failed', 1));
+    FakeHost.settle(bench.host.progressed, STORED);
+    await bench.settle();
+    expect(answers(bench)).toEqual([
+      { type: 'done', commandId: 'c-1' },
+      { type: 'done', commandId: 'c-1' },
+    ]);
+  });
+
+  test.each<[string, Buffer, string]>([
+    ['NaN', float64(NaN), 'value_not_allowed'],
+    ['a byte string', hex('4101'), 'value_not_allowed'],
+    ['a map with labels', map([uint(1), uint(1)]), 'value_not_allowed'],
+    ['a tag', hex('c100'), 'malformed_payload'],
+    ['a value nested too deep', hex('8181818181818181 01'), 'too_deep'],
+  ])(
+    'a RESULT with %s is refused by a NACK that names its command, and the connection goes on',
+    async (_, value, code) => {
+      const bench = await welcomed();
+      const message = array(uint(3), text('c-1'), text('failed'), value);
+      bench.receive(message);
+      expect(bench.error).toBeNull();
+      expect(bench.host.progressed).toEqual([]);
+      expect(bench.host.rejections).toMatchObject([{ request: { payload: message, code }, position: undefined }]);
+      FakeHost.settle(bench.host.rejections, { kind: 'rejected', code: 'empty', message: 'x', recorded: true });
+      await bench.settle();
+      expect(answers(bench)).toMatchObject([{ type: 'nack', seq: 0, commandId: 'c-1' }]);
+    },
+  );
+
+  test('RECEIVED alone is answered by nothing; one about an unknown command by a NACK that names it', async () => {
     const bench = await welcomed();
     bench.receive(encodeReceived('c-1'));
     FakeHost.settle(bench.host.progressed, STORED);
@@ -439,7 +554,12 @@ describe('an open session', () => {
     bench.receive(encodeReceived('c-2'));
     FakeHost.settle(bench.host.progressed, { kind: 'rejected', code: 'unknown_command', message: 'x', recorded: true });
     await bench.settle();
-    expect(answers(bench)).toEqual([{ type: 'nack', seq: 0, code: 'unknown_command', text: 'x', expected: null }]);
+    const nack = { type: 'nack', seq: 0, code: 'unknown_command', text: 'x', expected: null };
+    expect(answers(bench)).toEqual([{ ...nack, commandId: 'c-2' }]);
+    bench.receive(encodeResult('c-3', 'failed', null));
+    FakeHost.settle(bench.host.progressed, { kind: 'rejected', code: 'unknown_command', message: 'x', recorded: true });
+    await bench.settle();
+    expect(answers(bench)).toEqual([{ ...nack, commandId: 'c-3' }]);
   });
 
   test('the goodbye of the hub comes after the ACK of what is on disk, and is said once', async () => {

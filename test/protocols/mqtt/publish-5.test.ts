@@ -116,6 +116,7 @@ describe('PUBACK of MQTT 5.0', () => {
         unknown_device: 0x87,
         unknown_command: 0x90,
         series_limit: 0x97,
+        queue_full: 0x97,
         too_many_readings: 0x97,
       };
       expect(reasonCode).toBe(expected[code] ?? 0x99);

@@ -68,12 +68,15 @@ describe('names and values', () => {
     expect(code([{ bn: 'a', bt: 5 }])).toBe('malformed_payload');
   });
 
-  test('a sum without value and a data value are refused in words; a sum beside a value is not stored', () => {
-    expect(() => read([{ n: 'a', s: 5 }])).toThrow('"a" has a sum (s) and no value; sums are not stored');
-    expect(() => read([{ n: 'a', vd: Buffer.from('x') }])).toThrow('"a" has a data value (vd)');
-    expect(read([{ n: 'a', v: 1, s: 5, bs: 2, u: 'Cel', bu: 'W', ut: 60 }])).toEqual([
-      { metric: 'a', timeUs: null, value: 1 },
-    ]);
+  test('a data value becomes its text in base64url without padding', () => {
+    expect(read([{ n: 'a', vd: Buffer.from('hi \n') }])).toEqual([{ metric: 'a', timeUs: null, value: 'aGkgCg' }]);
+    expect(read([{ n: 'a', vd: new Uint8Array([0xfb, 0xff, 0]) }])[0]!.value).toBe('-_8A');
+    expect(read([{ n: 'a', vd: new Uint8Array(0) }])[0]!.value).toBe('');
+    expect(code([{ n: 'a', v: 1, vd: Buffer.from('x') }])).toBe('malformed_payload');
+    expect(() => read([{ n: 'a', vd: 'aGk' }])).toThrow('vd must be a byte string in CBOR');
+    // 6,144 bytes are 8,192 characters.
+    expect(code([{ n: 'a', vd: Buffer.alloc(6144) }])).toBe('taken');
+    expect(code([{ n: 'a', vd: Buffer.alloc(6145) }])).toBe('value_not_allowed');
   });
 
   test.each<Fields>([
@@ -88,8 +91,85 @@ describe('names and values', () => {
     { n: 'a', v: 1, bt: true },
     { n: 'a', v: 1, bv: '1' },
     { n: 'a', v: 1, bver: '10' },
+    { n: 'a', v: 1, bver: 9.5 },
+    { n: 'a', v: 1, bver: 0 },
+    { n: 'a', v: 1, ut: '60' },
+    { n: 'a', v: 1, u: 1 },
+    { n: 'a', v: 1, bu: null },
+    { n: 'a', v: 1, s: '1' },
+    { n: 'a', v: 1, bs: true },
   ])('a field of the wrong kind: %j', (fields) => {
     expect(code([fields])).toBe('malformed_payload');
+  });
+});
+
+describe('units', () => {
+  test('the unit of the record, else the base unit; an empty one is none', () => {
+    const records = [
+      { n: 'a', v: 1 },
+      { bu: 'W', n: 'b', v: 2 },
+      { n: 'c', u: 'V', v: 3 },
+      { n: 'd', vs: 'x' },
+    ];
+    expect(read(records).map((r) => r.unit)).toEqual([undefined, 'W', 'V', 'W']);
+    expect(read([{ bu: 'W', n: 'a', u: '', v: 1 }])).toStrictEqual([{ metric: 'a', timeUs: null, value: 1 }]);
+    expect(read([{ bu: '', n: 'a', v: 1 }])).toStrictEqual([{ metric: 'a', timeUs: null, value: 1 }]);
+  });
+
+  test('a unit is bounded and printable as a name is', () => {
+    expect(code([{ n: 'a', u: 'x'.repeat(256), v: 1 }])).toBe('taken');
+    expect(code([{ n: 'a', u: 'x'.repeat(257), v: 1 }])).toBe('value_not_allowed');
+    expect(code([{ n: 'a', u: 'C\u0000', v: 1 }])).toBe('value_not_allowed');
+    expect(code([{ n: 'a', u: '\ud800', v: 1 }])).toBe('value_not_allowed');
+    expect(code([{ n: 'a', u: '°C', v: 1 }])).toBe('taken');
+  });
+});
+
+describe('sums', () => {
+  test('a sum beside a value, and a sum alone, are a metric of their own, with the unit times a second', () => {
+    expect(
+      read([
+        { n: 'p', u: 'W', v: 20, s: 1000, ut: 60 },
+        { n: 'q', s: 5 },
+      ]),
+    ).toStrictEqual([
+      { metric: 'p', timeUs: null, value: 20, unit: 'W' },
+      { metric: 'p.sum', timeUs: null, value: 1000, unit: 'W.s' },
+      { metric: 'q.sum', timeUs: null, value: 5 },
+    ]);
+  });
+
+  test('the base sum is added, and alone is the sum of those that follow with a number', () => {
+    const records = [
+      { n: 'a', v: 1 },
+      { bs: 100, n: 'b', s: 5 },
+      { n: 'c', v: 2 },
+      { n: 'd', vs: 'x' },
+      { n: 'e', vb: true },
+      { bs: -0, n: 'f', v: 3, s: -0 },
+    ];
+    expect(read(records).map((r) => [r.metric, r.value])).toEqual([
+      ['a', 1],
+      ['b.sum', 105],
+      ['c', 2],
+      ['c.sum', 100],
+      ['d', 'x'],
+      ['e', true],
+      ['f', 3],
+      ['f.sum', 0],
+    ]);
+  });
+
+  test('base sum and sum must not add up past what is stored, and the name must bear the suffix', () => {
+    expect(code([{ bs: Number.MAX_SAFE_INTEGER, n: 'a', s: 1 }])).toBe('value_not_allowed');
+    expect(code([{ n: 'a'.repeat(252), s: 1 }])).toBe('taken');
+    expect(code([{ n: 'a'.repeat(253), s: 1 }])).toBe('metric_name');
+  });
+
+  test('sums count as readings', () => {
+    const pack = (n: number) => Array.from({ length: n }, () => ({ n: 'a', v: 1, s: 1 }));
+    expect(code(pack(500))).toBe('taken');
+    expect(code(pack(501))).toBe('too_many_readings');
   });
 });
 
@@ -139,7 +219,7 @@ describe('time', () => {
 });
 
 describe('versions, unknown fields, bounds', () => {
-  test('version 10 and none are served', () => {
+  test("versions up to 10 are served, the RFC's own examples say 5", () => {
     expect(
       code([
         { bver: 10, n: 'a', v: 1 },
@@ -150,9 +230,10 @@ describe('versions, unknown fields, bounds', () => {
     expect(
       code([
         { n: 'a', v: 1 },
-        { bver: 5, n: 'a', v: 1 },
+        { bver: 12, n: 'a', v: 1 },
       ]),
     ).toBe('unsupported_format');
+    expect(code([{ bver: 5, n: 'a', v: 1 }])).toBe('taken');
   });
 
   test('unknown labels are ignored, unless they say that they must be understood', () => {

@@ -74,6 +74,15 @@ describe('a body where none belongs', () => {
       for (const bytes of frames) expect(() => decode(bytes, { dialect: dialect(version) })).toThrow('no body');
     }
     expect(() => decode('CONNECT\n\nbody\0', { dialect: dialect('1.0') })).toThrow('no body');
+    expect(() => decode('CONNECT\n\n\nx\0', { dialect: dialect('1.0') })).toThrow('no body');
+  });
+
+  it('is none when it is line ends, in CONNECT', () => {
+    for (const version of ['1.0', '1.1', '1.2']) {
+      const options = { dialect: dialect(version) };
+      for (const command of ['CONNECT', 'STOMP']) expect(decode(`${command}\n\n\r\n\n\0`, options)).toHaveLength(1);
+      if (version !== '1.0') expect(() => decode('ACK\nid:1\n\n\n\0', options)).toThrow('no body');
+    }
   });
 });
 

@@ -282,7 +282,7 @@ describe('ERROR', () => {
     const [error, ...more] = sent(bench).filter(({ command }) => command !== 'RECEIPT');
     expect(error).toMatchObject({ command: 'ERROR', headers: { message: reason, 'receipt-id': 'r' } });
     expect(error!.headers['muster-limit']).toBeUndefined();
-    expect(error!.headers['content-type']).toBe('text/plain');
+    expect(error!.headers['content-type']).toBe('text/plain;charset=utf-8');
     expect(error!.body).toMatch(words);
     expect(error!.body).toMatch(/(Do not connect again before this has changed|Connect again)/);
     expect(more).toEqual([]);

@@ -203,14 +203,23 @@ describe('heart-beats', () => {
     ['0,10000', '10000,0', 0, 9000],
     ['10000,20000', '20000,10000', 20_000, 18_000],
     // Nobody makes the hub beat, or itself be killed, faster than minHeartBeatMs.
-    ['1,1', '1000,1000', 2000, 900],
-    ['1000,1000', '1000,1000', 2000, 900],
-    ['1001,1001', '1001,1001', 2002, 900],
+    ['1,1', '1000,1000', 2000, 700],
+    ['1000,1000', '1000,1000', 2000, 700],
+    ['1001,1001', '1001,1001', 2002, 701],
+    ['0,2900', '2900,0', 0, 2600],
+    ['0,3100', '3100,0', 0, 2790],
     ['999999999,999999999', '999999999,999999999', 1_999_999_998, 899_999_999],
   ])('%s is agreed as %s', async (asked, answered, expectMs, sendMs) => {
     const bench = await connect({ 'accept-version': '1.2', 'heart-beat': asked });
     expect(sent(bench)[0]!.headers['heart-beat']).toBe(answered);
     expect(bench.host.livenessRule).toEqual({ expectMs, sendMs, reason: 'heart_beat_timeout' });
+  });
+
+  it('of half a second or less keep half of it', async () => {
+    const bench = new Bench(stompSubprotocol, { minHeartBeatMs: 100 });
+    bench.receive(frame('CONNECT', { 'accept-version': '1.2', 'heart-beat': '0,400' }));
+    await bench.settle();
+    expect(bench.host.livenessRule).toMatchObject({ sendMs: 200 });
   });
 
   it('none are agreed without the header', async () => {
@@ -252,7 +261,7 @@ describe('ERROR', () => {
     const [error, ...more] = sent(bench);
     expect(error).toMatchObject({
       command: 'ERROR',
-      headers: { message: 'protocol_error', 'receipt-id': 'a:b', 'content-type': 'text/plain' },
+      headers: { message: 'protocol_error', 'receipt-id': 'a:b', 'content-type': 'text/plain;charset=utf-8' },
     });
     expect(error!.headers['content-length']).toBe(String(error!.body.length));
     expect(error!.body).toMatch(/\/q\/x.*\/topic\/.*\n.*Do not connect again/s);

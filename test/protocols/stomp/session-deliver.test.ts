@@ -30,9 +30,10 @@ describe('SUBSCRIBE', () => {
     expect(bench.host.calls).toEqual(['ready', 'subscribed s1']);
   });
 
-  it('wants QoS 1 with client-individual', async () => {
+  it('wants QoS 1 with client-individual, of every message', async () => {
     const bench = await subscribed('/devices/me/commands/#', 'client-individual');
-    expect(bench.host.subscriptions.get('s1')).toEqual({ id: 's1', filter: 'devices/me/commands/#', qos: 1 });
+    const wanted = { id: 's1', filter: 'devices/me/commands/#', qos: 1, acknowledges: true };
+    expect(bench.host.subscriptions.get('s1')).toEqual(wanted);
   });
 
   it('of an id that is taken is an ERROR', async () => {

@@ -67,6 +67,15 @@ describe('SUBSCRIBE to a queue', () => {
     expect(bench.link.closedWith?.reason).toBe(closed);
   });
 
+  it('refused because of a bound names it', async () => {
+    const bench = await connected();
+    bench.host.consumeGrant = () => ({ ok: false, reason: 'limit', limit: 'maxQueues' });
+    bench.receive(frame('SUBSCRIBE', { id: 's', destination: '/queue/x' }));
+    expect(sent(bench)).toMatchObject([
+      { command: 'ERROR', headers: { message: 'limit_exceeded', 'muster-limit': 'maxQueues' } },
+    ]);
+  });
+
   it('counts as a subscription', async () => {
     const bench = await consuming({}, { maxSubscriptions: 1 });
     bench.receive(frame('SUBSCRIBE', { id: 't', destination: '/topic/a' }));

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { ProtocolError } from '#protocols/errors.js';
 import { ABANDONED, ROUTED, STORED, type Outcome } from '#protocols/outcome.js';
-import { FakeHost, type Bench } from '../../support/fake-host.ts';
+import { FakeHost, queued, type Bench } from '../../support/fake-host.ts';
 import { bodies, command, connected, forward, frame, message, receiptsOf, sent } from './frames.ts';
 
 const REJECTED: Outcome = { kind: 'rejected', code: 'malformed_payload', message: 'no JSON', recorded: true };
@@ -281,6 +282,33 @@ describe('what may not be sent', () => {
       { command: 'ERROR', headers: { message: 'not_authorized', 'receipt-id': 'r' } },
     ]);
     expect(published(bench)).toEqual([]);
+  });
+
+  it('any more, at COMMIT, ends the session before anything is carried out', async () => {
+    const bench = await connected();
+    bench.receive(frame('SUBSCRIBE', { id: 's', destination: '/queue/in', ack: 'client-individual' }));
+    bench.host.offer(queued(message('$queue/in', 'x'), bench.host.consumers.get('s')!));
+    bench.receive(
+      begin() + frame('ACK', { id: '1', transaction: 't' }) + send('1') + send('2', { destination: '/topic/b' }),
+    );
+    bench.host.forbidden.add('b');
+    bench.receive(frame('COMMIT', { transaction: 't', receipt: 'c' }));
+    expect(sent(bench).slice(1)).toMatchObject([
+      { command: 'ERROR', headers: { message: 'not_authorized', 'receipt-id': 'c' } },
+    ]);
+    expect(published(bench)).toEqual([]);
+    expect(bench.host.answered).toEqual([]);
+  });
+
+  it('and is found out only at COMMIT takes no answer with it: what was acknowledged comes again', async () => {
+    const bench = await connected();
+    bench.receive(frame('SUBSCRIBE', { id: 's', destination: '/queue/in', ack: 'client-individual' }));
+    bench.host.offer(queued(message('$queue/in', 'x'), bench.host.consumers.get('s')!));
+    bench.host.unusable = new ProtocolError('not_authorized', 'this is no JSON');
+    bench.receive(begin() + frame('ACK', { id: '1', transaction: 't' }) + send('1', { receipt: 'r' }));
+    bench.receive(frame('COMMIT', { transaction: 't' }));
+    expect(sent(bench).at(-1)).toMatchObject({ command: 'ERROR', headers: { 'receipt-id': 'r' } });
+    expect(bench.host.answered).toEqual([]);
   });
 
   it('outside a transaction is refused about its own frame', async () => {

@@ -65,7 +65,7 @@ describe('the version', () => {
     const [error, ...more] = sent(bench);
     expect(error).toMatchObject({
       command: 'ERROR',
-      headers: { message: 'unsupported_version', version: served, 'content-type': 'text/plain' },
+      headers: { message: 'unsupported_version', version: served, 'content-type': 'text/plain;charset=utf-8' },
     });
     expect(error!.body).toMatch(words);
     expect(more).toEqual([]);

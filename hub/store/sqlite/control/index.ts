@@ -1,6 +1,7 @@
 import type { Database, Statement } from 'better-sqlite3';
 import type { StoreLimits } from '../../options.ts';
-import type { ControlResult, ControlWrite } from '../../port.ts';
+import type { ControlResult, ControlWrite, SeriesUnit } from '../../port.ts';
+import { notFound } from '../../wording.ts';
 import { isOwnFault } from '../errors.ts';
 import type { Marks } from '../marks.ts';
 import { CommandWrites } from './commands.ts';
@@ -20,6 +21,7 @@ export class ControlWriter {
   readonly #kept: KeptWrites;
   readonly #operators: OperatorWrites;
   readonly #retention: RetentionWrites;
+  readonly #setUnit: Statement;
   readonly #savepoint: Statement;
   readonly #release: Statement;
   readonly #rollback: Statement;
@@ -32,6 +34,7 @@ export class ControlWriter {
     this.#commands = new CommandWrites(db, limits.historyPerCommand);
     this.#operators = new OperatorWrites(db);
     this.#retention = new RetentionWrites(db, this.#kept);
+    this.#setUnit = db.prepare('UPDATE series SET unit = :unit WHERE id = :series');
     this.#savepoint = db.prepare('SAVEPOINT control');
     this.#release = db.prepare('RELEASE control');
     this.#rollback = db.prepare('ROLLBACK TO control');
@@ -86,6 +89,10 @@ export class ControlWriter {
         return this.#kept.addRejected(write.rejected, write.keepPerDevice, write.keepInAll);
       case 'event.add':
         return this.#kept.addEvent(write.event, write.keepPerDevice);
+      case 'series.unit':
+        return this.#setUnits([write]);
+      case 'series.units':
+        return this.#setUnits(write.units);
       case 'operator.create':
         return this.#operators.create(write.operator);
       case 'operator.update':
@@ -104,6 +111,11 @@ export class ControlWriter {
       case 'retain.events':
         return this.#retention.apply(write);
     }
+  }
+
+  #setUnits(units: readonly SeriesUnit[]): ControlResult {
+    const missing = units.find((unit) => this.#setUnit.run(unit).changes === 0);
+    return missing === undefined ? { ok: true } : notFound('series', String(missing.series));
   }
 }
 

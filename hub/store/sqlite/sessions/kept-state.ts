@@ -1,16 +1,18 @@
 import type { Database } from 'better-sqlite3';
-import type { KeptSession, SessionRow, StartState, SubscriptionRow, WillRow } from '../../port.ts';
+import type { KeptQueue, KeptSession, SessionRow, StartState, SubscriptionRow, WillRow } from '../../port.ts';
 import { MESSAGE_COLUMNS, storedMessage, type RawMessage } from './message-columns.ts';
+import { readNamedQueues } from './named-queues.ts';
 import type { IndexColumns } from './queue-index.ts';
 
 /** Queue rows read at once: some MB of memory. */
 const CHUNK_ROWS = 50_000;
 
-type KeptState = Pick<StartState, 'sessions' | 'lastSessionId' | 'lastMessageId' | 'retained' | 'wills'>;
+type KeptState = Pick<StartState, 'sessions' | 'queues' | 'lastSessionId' | 'lastMessageId' | 'retained' | 'wills'>;
 
 /** What the hub must know again of sessions, and the index of their queues. Reads each row of the queue once and no message. */
 export function readKeptState(db: Database): { readonly state: KeptState; readonly index: IndexColumns } {
   const rows = readSessions(db);
+  const named = readNamedQueues(db);
   const subscriptions = readSubscriptions(db);
   const receipts = readReceipts(db);
   const { session, place, row, queues } = readQueue(db);
@@ -18,12 +20,13 @@ export function readKeptState(db: Database): { readonly state: KeptState; readon
   const sessions = rows.map((kept): KeptSession => ({
     session: kept,
     subscriptions: subscriptions.get(kept.id) ?? [],
-    queue: queues.get(kept.id) ?? { count: 0, bytes: 0, first: 0, last: 0, released: [] },
+    queue: queues.get(kept.id) ?? NO_ENTRIES,
     receipts: receipts.get(kept.id) ?? [],
   }));
   return {
     state: {
       sessions,
+      queues: named.map((kept): KeptQueue => ({ queue: kept, entries: queues.get(kept.id) ?? NO_ENTRIES })),
       lastSessionId: readCounter(db, 'session'),
       lastMessageId,
       retained: db
@@ -33,7 +36,7 @@ export function readKeptState(db: Database): { readonly state: KeptState; readon
         .map(storedMessage),
       wills: readWills(db),
     },
-    index: { sessions: Float64Array.from(rows, ({ id }) => id), session, place, row, lastMessageId },
+    index: { sessions: Float64Array.from([...rows, ...named], ({ id }) => id), session, place, row, lastMessageId },
   };
 }
 
@@ -41,7 +44,9 @@ export function readKeptState(db: Database): { readonly state: KeptState; readon
 export function readIndex(db: Database): IndexColumns {
   return db.transaction(() => {
     const { session, place, row } = readQueue(db);
-    const sessions = Float64Array.from(db.prepare<[], number>('SELECT id FROM sessions').pluck().all());
+    const sessions = Float64Array.from(
+      db.prepare<[], number>('SELECT id FROM sessions UNION ALL SELECT id FROM named_queues').pluck().all(),
+    );
     return { sessions, session, place, row, lastMessageId: readCounter(db, 'message') };
   })();
 }
@@ -49,6 +54,8 @@ export function readIndex(db: Database): IndexColumns {
 export function indexBuffers({ sessions, session, place, row }: IndexColumns): ArrayBuffer[] {
   return [sessions.buffer, session.buffer, place.buffer, row.buffer] as ArrayBuffer[];
 }
+
+const NO_ENTRIES: KeptSession['queue'] = { count: 0, bytes: 0, first: 0, last: 0, released: [] };
 
 interface Counted {
   count: number;

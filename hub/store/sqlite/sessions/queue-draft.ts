@@ -61,6 +61,12 @@ export class QueueDraft {
     return row;
   }
 
+  /** The committed row that waits, or 0. */
+  find(place: number): number {
+    const row = this.#queue?.find(place) ?? 0;
+    return row > 0 && !this.#removed.includes(place) ? row : 0;
+  }
+
   /** The session goes. Returns the rows that go with it and the numbers of the entries that are taken back. */
   clear(): { readonly rows: readonly number[]; readonly numbers: readonly number[] } {
     const gone = { rows: this.#queue?.rows() ?? [], numbers: this.#added.map(({ number }) => number) };

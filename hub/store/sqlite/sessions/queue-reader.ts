@@ -3,7 +3,14 @@ import type { QueueRow } from '../../port.ts';
 import { FLAG_QOS, FLAG_RETAIN, MESSAGE_COLUMNS, storedMessage, type RawMessage } from './message-columns.ts';
 import { matchesOf } from './request.ts';
 
-type RawEntry = readonly [place: number, bytes: number, flags: number, matches: string, ...message: RawMessage];
+type RawEntry = readonly [
+  place: number,
+  bytes: number,
+  refused: number,
+  flags: number,
+  matches: string,
+  ...message: RawMessage,
+];
 
 const COLUMNS = MESSAGE_COLUMNS.split(', ').map((column) => `messages.${column}`);
 /** Rows of one SELECT: five times as fast as one at a time. */
@@ -21,7 +28,7 @@ export class QueueReader {
     this.#bytes = db.prepare<[number], number>('SELECT bytes FROM queue WHERE id = ? AND message > 0').pluck();
     this.#entries = db
       .prepare<number[], RawEntry>(
-        `SELECT place, bytes, queue.flags, matches, ${COLUMNS.join(', ')} ` +
+        `SELECT place, bytes, refused, queue.flags, matches, ${COLUMNS.join(', ')} ` +
           'FROM queue JOIN messages ON messages.id = queue.message ' +
           `WHERE queue.id IN (${Array(ROWS_AT_ONCE).fill('?').join(',')})`,
       )
@@ -57,13 +64,14 @@ export class QueueReader {
   }
 }
 
-function queueRow([place, bytes, flags, matches, ...message]: RawEntry): QueueRow {
+function queueRow([place, bytes, refused, flags, matches, ...message]: RawEntry): QueueRow {
   return {
     place,
     qos: (flags & FLAG_QOS) as QueueRow['qos'],
     retain: (flags & FLAG_RETAIN) !== 0,
     matches: matchesOf(matches),
     bytes,
+    refused,
     message: storedMessage(message),
   };
 }

@@ -20,6 +20,7 @@ export class QueueWriter {
   readonly #namedBy: Statement<[number, number], number>;
   readonly #deleteEntries: Statement<[number, number]>;
   readonly #releaseEntry: Statement<[number]>;
+  readonly #refuseEntry: Statement<[number, number]>;
   readonly #sharedBy: Statement<[number], number>;
   readonly #setShared: Statement<[number, number]>;
   readonly #deleteShared: Statement<[number]>;
@@ -44,6 +45,7 @@ export class QueueWriter {
       .pluck();
     this.#deleteEntries = db.prepare('DELETE FROM queue WHERE id BETWEEN ? AND ?');
     this.#releaseEntry = db.prepare("UPDATE queue SET message = 0, bytes = 0, matches = '[]' WHERE id = ?");
+    this.#refuseEntry = db.prepare('UPDATE queue SET refused = ? WHERE id = ?');
     this.#sharedBy = db.prepare<[number], number>('SELECT entries FROM shared WHERE message = ?').pluck();
     this.#setShared = db.prepare(
       'INSERT INTO shared (message, entries) VALUES (?, ?) ON CONFLICT DO UPDATE SET entries = excluded.entries',
@@ -52,7 +54,7 @@ export class QueueWriter {
   }
 
   /** Returns the messages that entries named and that are not there: those entries were left out. */
-  write({ messages, older, entries, released, removed }: SessionRequest): ReadonlySet<number> {
+  write({ messages, older, entries, released, refused, removed }: SessionRequest): ReadonlySet<number> {
     this.#taken.clear();
     this.#messages.begin();
     this.#entries.begin();
@@ -63,6 +65,7 @@ export class QueueWriter {
       this.#take(row, row);
       this.#releaseEntry.run(row);
     }
+    for (const { row, times } of refused) this.#refuseEntry.run(times, row);
     eachRun(removed, (from, to) => {
       this.#take(from, to);
       this.#deleteEntries.run(from, to);

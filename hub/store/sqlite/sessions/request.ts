@@ -3,7 +3,7 @@ import { messageBuffers, type MessageColumns } from './message-columns.ts';
 
 /** The session writes of a batch as the writer gets them: worked out to rows, the frequent ones as columns. Made in this order. */
 export interface SessionRequest {
-  /** Sessions, subscriptions and wills, in the order given. */
+  /** Sessions, named queues, subscriptions and wills, in the order given. */
   readonly others: readonly OtherWrite[];
   readonly messages: NewMessages | null;
   /** Messages of earlier batches that are added or named again. */
@@ -11,6 +11,8 @@ export interface SessionRequest {
   readonly entries: EntryColumns | null;
   /** Rows of the queue, each once. Releases are made before removals. */
   readonly released: Float64Array;
+  /** The last word on each row. */
+  readonly refused: readonly { readonly row: number; readonly times: number }[];
   readonly removed: Float64Array;
   readonly receipts: ReceiptColumns | null;
   /** The last of each topic. */
@@ -23,7 +25,7 @@ export interface SessionRequest {
 
 export type OtherWrite = Extract<
   SessionWrite,
-  { op: `session.${string}` | `subscription.${string}` | `will.${string}` }
+  { op: `session.${string}` | `namedQueue.${string}` | `subscription.${string}` | `will.${string}` }
 >;
 
 export interface NewMessages {

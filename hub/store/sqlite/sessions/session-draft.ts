@@ -35,6 +35,10 @@ export class SessionDraft {
   readonly #added: (Added | null)[] = [];
   readonly #removed: number[] = [];
   readonly #released: number[] = [];
+  /** How often committed rows were refused. */
+  readonly #refused = new Map<number, number>();
+  /** The same of entries that the batch adds, by their numbers. */
+  readonly #addedAndRefused = new Map<number, number>();
   /** Numbers of entries that the batch adds and releases. */
   readonly #addedAndReleased = new Set<number>();
   #entries: readonly Added[] = [];
@@ -59,6 +63,7 @@ export class SessionDraft {
       older: this.#olderMessages(),
       entries: packEntries(this.#entries, this.#firstRow),
       released: Float64Array.from(released),
+      refused: this.#refusals(),
       removed: distinct(this.#removed),
       receipts: packReceipts(this.#receipts),
       retained: kept.length === 0 ? null : packMessages(kept),
@@ -98,6 +103,9 @@ export class SessionDraft {
       case 'queue.release':
         this.#releaseEntry(write);
         return;
+      case 'queue.refuse':
+        this.#refuseEntry(write);
+        return;
       case 'receipt.add':
       case 'receipt.remove':
         this.#receipts.push(write);
@@ -112,10 +120,14 @@ export class SessionDraft {
         this.#retained.set(write.topic, null);
         return;
       case 'session.put':
-        this.#putSession(write);
+        this.#putOwner(write, write.session.id);
+        return;
+      case 'namedQueue.put':
+        this.#putOwner(write, write.queue.id);
         return;
       case 'session.delete':
-        this.#deleteSession(write);
+      case 'namedQueue.delete':
+        this.#deleteOwner(write);
         return;
       case 'will.put':
         this.#others.push({ ...write, will: { ...write.will, message: owned(write.will.message) } });
@@ -154,13 +166,37 @@ export class SessionDraft {
     if (row !== 0) this.#released.push(row);
   }
 
+  #refuseEntry({ session, place, refused }: Write<'queue.refuse'>): void {
+    const queue = this.#queueOf(session);
+    const number = queue.addedAt(place, false);
+    if (number >= 0) {
+      this.#addedAndRefused.set(number, refused);
+      return;
+    }
+    const row = queue.find(place);
+    if (row !== 0) this.#refused.set(row, refused);
+  }
+
   #rowsAddedAndReleased(): number[] {
-    if (this.#addedAndReleased.size === 0) return [];
-    const rows: number[] = [];
+    return this.#rowsAdded(this.#addedAndReleased).map(({ row }) => row);
+  }
+
+  #refusals(): SessionRequest['refused'] {
+    const added = this.#rowsAdded(this.#addedAndRefused).map(({ number, row }) => ({
+      row,
+      times: this.#addedAndRefused.get(number)!,
+    }));
+    return [...Array.from(this.#refused, ([row, times]) => ({ row, times })), ...added];
+  }
+
+  /** The rows of some of the entries that the batch adds. */
+  #rowsAdded(wanted: { readonly size: number; has(number: number): boolean }): { number: number; row: number }[] {
+    if (wanted.size === 0) return [];
+    const rows: { number: number; row: number }[] = [];
     let row = this.#firstRow;
     this.#added.forEach((entry, number) => {
       if (entry === null) return;
-      if (this.#addedAndReleased.has(number)) rows.push(row);
+      if (wanted.has(number)) rows.push({ number, row });
       row++;
     });
     return rows;
@@ -179,14 +215,14 @@ export class SessionDraft {
     else named.message = message;
   }
 
-  #putSession(write: Write<'session.put'>): void {
-    const { id } = write.session;
+  /** Of a queue: a session, or a named queue. */
+  #putOwner(write: Write<'session.put' | 'namedQueue.put'>, id: number): void {
     if (id > this.#lastSessionId) this.#lastSessionId = id;
     this.#queueOf(id).exists = true;
     this.#others.push(write);
   }
 
-  #deleteSession(write: Write<'session.delete'>): void {
+  #deleteOwner(write: Write<'session.delete' | 'namedQueue.delete'>): void {
     const { rows, numbers } = this.#queueOf(write.id).clear();
     for (const number of numbers) this.#takeBack(number);
     for (const row of rows) this.#removed.push(row);

@@ -1,14 +1,16 @@
 import type { Database, Statement } from 'better-sqlite3';
-import type { SessionRow, SubscriptionRow, WillRow } from '../../port.ts';
+import type { NamedQueueRow, SessionRow, SubscriptionRow, WillRow } from '../../port.ts';
 import { bindMessage, MESSAGE_COLUMNS, packMessages, type MessageColumns } from './message-columns.ts';
 import { QueueWriter } from './queue-writer.ts';
 import type { OtherWrite, ReceiptColumns, SessionRequest } from './request.ts';
 
-/** Sessions and all that is theirs, retained messages and wills. None fails by its data: what belongs to a session that is not there is left out. */
+/** Sessions and all that is theirs, named queues, retained messages and wills. None fails by its data: what belongs to a session that is not there is left out. */
 export class SessionWriter {
   readonly #queue: QueueWriter;
   readonly #putSession: Statement;
   readonly #deleteSession: Statement<[number]>;
+  readonly #putQueue: Statement;
+  readonly #deleteQueue: Statement<[number]>;
   readonly #putSubscription: Statement;
   readonly #deleteSubscription: Statement<[number, string]>;
   readonly #addReceipt: Statement<[number, number, number]>;
@@ -32,6 +34,12 @@ export class SessionWriter {
     );
     // Subscriptions and receipts go with it by the foreign keys, entries by their rows.
     this.#deleteSession = db.prepare('DELETE FROM sessions WHERE id = ?');
+    this.#putQueue = db.prepare(
+      'INSERT OR REPLACE INTO named_queues (id, name, created_us, consumed, sent_place, dropped, filter, principal_kind, ' +
+        'principal_id, anonymous, client_id, protocol, auto_delete, detached_us) VALUES (:id, :name, :createdUs, :consumed, ' +
+        ':sentPlace, :dropped, :filter, :principalKind, :principalId, :anonymous, :clientId, :protocol, :autoDelete, :detachedUs)',
+    );
+    this.#deleteQueue = db.prepare('DELETE FROM named_queues WHERE id = ?');
     this.#putSubscription = db.prepare(
       'INSERT INTO subscriptions (session, id, filter, qos, share, no_local, retain_as_published, retain_handling, identifier) ' +
         'SELECT :session, :id, :filter, :qos, :share, :noLocal, :retainAsPublished, :retainHandling, :identifier ' +
@@ -79,6 +87,12 @@ export class SessionWriter {
       case 'session.delete':
         this.#deleteSession.run(write.id);
         return;
+      case 'namedQueue.put':
+        this.#putQueue.run(queueValues(write.queue));
+        return;
+      case 'namedQueue.delete':
+        this.#deleteQueue.run(write.id);
+        return;
       case 'subscription.put':
         this.#putSubscription.run(subscriptionValues(write.session, write.subscription));
         return;
@@ -112,6 +126,21 @@ export class SessionWriter {
 
 function sessionValues(session: SessionRow): Record<string, unknown> {
   return { ...session, anonymous: Number(session.anonymous) };
+}
+
+function queueValues({ subscription, ...queue }: NamedQueueRow): Record<string, unknown> {
+  return {
+    ...queue,
+    consumed: Number(queue.consumed),
+    filter: subscription?.filter ?? null,
+    principalKind: subscription?.principalKind ?? null,
+    principalId: subscription?.principalId ?? null,
+    anonymous: numberOrNull(subscription?.anonymous),
+    clientId: subscription?.clientId ?? null,
+    protocol: subscription?.protocol ?? null,
+    autoDelete: numberOrNull(subscription?.autoDelete),
+    detachedUs: subscription?.detachedUs ?? null,
+  };
 }
 
 function subscriptionValues(session: number, subscription: SubscriptionRow): Record<string, unknown> {

@@ -1,4 +1,4 @@
-import { both, client, server, type Clause } from './clause.ts';
+import { both, client, server, type Clause } from '../../clauses/clause.ts';
 
 /** MQTT 3.1.1, chapters 4 to 7. */
 export const MQTT_3_BEHAVIOUR: readonly Clause[] = [

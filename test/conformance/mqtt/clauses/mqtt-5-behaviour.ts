@@ -1,4 +1,5 @@
-import { both, client, REASONS, server, type Clause } from './clause.ts';
+import { both, client, server, type Clause } from '../../clauses/clause.ts';
+import { REASONS } from './reasons.ts';
 
 /** MQTT 5.0, chapters 4 to 6. */
 export const MQTT_5_BEHAVIOUR: readonly Clause[] = [

@@ -1,4 +1,5 @@
-import { both, client, REASONS, server, type Clause } from './clause.ts';
+import { both, client, server, type Clause } from '../../clauses/clause.ts';
+import { REASONS } from './reasons.ts';
 
 /** MQTT 5.0, PUBLISH and its acknowledgements of chapter 3. */
 export const MQTT_5_PUBLISH: readonly Clause[] = [
