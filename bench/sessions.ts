@@ -1,10 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { generate, parser, type Packet } from 'mqtt-packet';
+import { freePort, listens } from './ports.ts';
 
 /**
  * Sessions that last, without a connection: 10,000 of them subscribe and go, and a publisher sends each a hundred messages of QoS 1.
@@ -180,26 +181,6 @@ async function startHub(name: string): Promise<Hub> {
     await exited;
   };
   return { port, pid: child.pid!, startMs, stop };
-}
-
-function listens(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => resolve(false));
-  });
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 async function measured(name: string, count: number, unit: string, run: () => Promise<void>): Promise<void> {

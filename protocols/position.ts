@@ -1,4 +1,4 @@
-import { STREAM_NAME } from './cbor/messages.ts';
+import { STREAM_NAME } from './names.ts';
 import type { StreamPosition } from './reading.ts';
 import { topicMeaning } from './topics.ts';
 

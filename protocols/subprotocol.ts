@@ -211,30 +211,30 @@ export interface SessionHost {
   /** Counts a message that was dropped for this client: `slow` link, `too_large` for its maximum packet size, `expired` on the way. */
   dropped(why: 'slow' | 'too_large' | 'expired'): void;
 
-  // Queues (STOMP). A host without these members serves none.
+  // Queues (STOMP).
 
   /**
    * Becomes a consumer of a queue: its messages come by `forward` with `queue` set and this subscription as their one match, never more than
    * `prefetch` of them unacknowledged (`auto`: qos 0, the session acknowledges what it has written). One that `forward` did not take is
    * offered again after `readyForMessages`. `done` when a queue that lasts is on disk; messages may come before that.
    */
-  consume?(consumer: Consumer, done: (grant: Grant) => void): void;
+  consume(consumer: Consumer, done: (grant: Grant) => void): void;
   /**
    * The consumer ends, before this returns. What it was given and has not answered stays its own: the session says `acknowledged` or
    * `returned` for each, and the hub takes back the rest when the connection ends. `forget`: a durable subscription goes with its messages, also one
    * that this connection does not consume. `done` hears whether there was one, when that is on disk.
    */
-  cancel?(subscriptionId: string, forget: boolean, done: (existed: boolean) => void): void;
+  cancel(subscriptionId: string, forget: boolean, done: (existed: boolean) => void): void;
   /**
    * A message of a queue was not used: it goes to another consumer or to this one again, with `dup`. `refused`: NACK, which counts towards
    * the dead letters; else it was given back unread. `pending`: as in `acknowledged`.
    */
-  returned?(delivery: Delivery, refused: boolean, pending?: Pending): void;
+  returned(delivery: Delivery, refused: boolean, pending?: Pending): void;
   /** The topic (`$reply/…`) under which others reach this connection's temporary queue of that name. The same name gives the same topic. */
-  temporaryQueue?(name: string): string;
+  temporaryQueue(name: string): string;
   /**
    * Throws the ProtocolError that `publish` of one of these would throw, one after the other. Asked for each message of a transaction when it comes,
-   * and for all of them before the first is published, so that no COMMIT stops half-way. Absent: not asked.
+   * and for all of them before the first is published, so that no COMMIT stops half-way.
    */
-  checkPublish?(requests: readonly PublishRequest[]): void;
+  checkPublish(requests: readonly PublishRequest[]): void;
 }

@@ -6,24 +6,7 @@ import { identityOf, type CommonOptions } from './options.ts';
 import { startClient } from './runtime.ts';
 import { SUBPROTOCOLS, type OpenSocket } from './socket.ts';
 
-export {
-  CommandRejected,
-  SendError,
-  type ClientEvents,
-  type ClientFigures,
-  type ClientState,
-  type Command,
-  type CommandHandler,
-  type DeviceClient,
-  type SendErrorCode,
-  type Sending,
-} from './client.ts';
-export type { ReadingInput, Readings } from './input.ts';
-export type { DataMessage, EventMessage, Message, MessageReading } from './message.ts';
-export type { CommonOptions } from './options.ts';
-export type { DeviceQueue, QueueBounds } from './queue.ts';
-export type { ReconnectRule } from './reconnect.ts';
-export { memoryQueue } from './runtime.ts';
+export * from './common.ts';
 export type { DeviceSocket, OpenSocket, SocketEnd, SocketEvents } from './socket.ts';
 
 export interface ConnectOptions extends CommonOptions {

@@ -4,27 +4,10 @@ import type { TlsOptions } from './node-socket.ts';
 import { identityOf, type CommonOptions } from './options.ts';
 import { startClient } from './runtime.ts';
 
-export {
-  CommandRejected,
-  SendError,
-  type ClientEvents,
-  type ClientFigures,
-  type ClientState,
-  type Command,
-  type CommandHandler,
-  type DeviceClient,
-  type SendErrorCode,
-  type Sending,
-} from './client.ts';
+export * from './common.ts';
 export { fileQueue, QueueError, type FileQueue, type FileQueueOptions } from './file-queue.ts';
-export type { ReadingInput, Readings } from './input.ts';
-export type { DataMessage, EventMessage, Message, MessageReading } from './message.ts';
 export type { DeviceProtocol } from './node-channels.ts';
 export type { TlsOptions } from './node-socket.ts';
-export type { CommonOptions } from './options.ts';
-export type { DeviceQueue, QueueBounds } from './queue.ts';
-export type { ReconnectRule } from './reconnect.ts';
-export { memoryQueue } from './runtime.ts';
 
 export interface ConnectOptions extends CommonOptions {
   /** `ws://` or `wss://` for CBOR, MQTT and STOMP; for HTTP `http://` or `https://`, or the same WebSocket address. */

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Command, CommandProgress } from '#protocols/message.js';
+import { COMMAND_NAME } from '#protocols/names.js';
 import type { Clock } from '#hub/clock.js';
 import {
   StoreError,
@@ -28,7 +29,6 @@ export interface CommandSink {
   deliver(command: Command): boolean;
 }
 
-const NAME = /^[A-Za-z0-9._-]{1,64}$/;
 /** A CBOR message may nest 8 levels (SPEC.md), the COMMAND around the parameters being one: every protocol can carry what passes. */
 const MAX_PARAMS_DEPTH = 7;
 const LONGEST_TTL_MS = 30 * 24 * 3600_000;
@@ -210,7 +210,7 @@ export class CommandDesk implements Commands {
   #validated(input: CommandInput): CommandRow {
     const { device, name } = input;
     if (this.#devices.row(device) === undefined) throw new FleetError('not_found', `there is no device ${device}`);
-    if (!NAME.test(name)) throw new FleetError('invalid', 'a command name is 1 to 64 of A-Z a-z 0-9 . _ -');
+    if (!COMMAND_NAME.test(name)) throw new FleetError('invalid', 'a command name is 1 to 64 of A-Z a-z 0-9 . _ -');
     if (name === 'result') throw new FleetError('invalid', 'the name "result" is the last level of answers');
     const params = JSON.stringify(input.params ?? {});
     if (Buffer.byteLength(params) > this.#options.maxCommandBytes) {

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { EVENT_NAME, STREAM_NAME } from '#protocols/cbor/messages.js';
+import { EVENT_NAME, STREAM_NAME } from '#protocols/names.js';
 import { check, deviceId, operatorName } from './validate.ts';
 
 /** What may stand for each `{name}` in a path. */

@@ -2,17 +2,8 @@ import { Buffer } from 'node:buffer';
 import { PayloadError, ProtocolError } from '../errors.ts';
 import { DEFAULT_LIMITS, type ProtocolLimits } from '../limits.ts';
 import { decodeArray, encodeArray, readHead, type MessageHead } from './cbor.ts';
-import {
-  COMMAND_ID,
-  EVENT_NAME,
-  RESULT_STATUSES,
-  STREAM_NAME,
-  TYPE,
-  type Hello,
-  type HubMessage,
-  type ResultStatus,
-  type Welcome,
-} from './messages.ts';
+import { RESULT_STATUSES, TYPE, type Hello, type HubMessage, type ResultStatus, type Welcome } from './messages.ts';
+import { COMMAND_ID, EVENT_NAME, STREAM_NAME } from '../names.ts';
 import type { SenmlRecord } from './records.ts';
 import { fromJson, integer, toJson } from './values.ts';
 

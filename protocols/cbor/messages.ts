@@ -16,11 +16,6 @@ export const TYPE = {
   error: 31,
 } as const;
 
-/** A name of a stream: the device's random name for its queue. */
-export const STREAM_NAME = /^[A-Za-z0-9._-]{1,64}$/;
-export const EVENT_NAME = /^[A-Za-z0-9._-]{1,64}$/;
-export const COMMAND_ID = /^[A-Za-z0-9-]{1,64}$/;
-
 export const RESULT_STATUSES = ['succeeded', 'failed', 'rejected'] as const;
 export type ResultStatus = (typeof RESULT_STATUSES)[number];
 

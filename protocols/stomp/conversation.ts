@@ -2,7 +2,6 @@ import { ProtocolError } from '../errors.ts';
 import type { Command, Delivery } from '../message.ts';
 import { ROUTED, type Pending } from '../outcome.ts';
 import type { Principal } from '../principal.ts';
-import { isQueueTopic } from '../queues.ts';
 import type { Link, PublishRequest, SessionHost } from '../subprotocol.ts';
 import { readAcknowledgement } from './acknowledge.ts';
 import type { TemporaryTopics } from './answers.ts';
@@ -127,12 +126,7 @@ export class Conversation implements TemporaryTopics {
   }
 
   #read(frame: StompFrame): Send {
-    const { host } = this.#parts;
-    const send = readSend(frame, host.limits, this);
-    if (host.consume === undefined && isQueueTopic(send.request.topic)) {
-      throw frameError(frame, 'protocol_error', 'queues are not served here');
-    }
-    return send;
+    return readSend(frame, this.#parts.host.limits, this);
   }
 
   #publish({ request, position }: Send, frame: Pick<StompFrame, 'headers'>, pending: Pending): void {
@@ -162,7 +156,7 @@ export class Conversation implements TemporaryTopics {
 
   #check(requests: readonly PublishRequest[], frame: StompFrame): void {
     try {
-      this.#parts.host.checkPublish?.(requests);
+      this.#parts.host.checkPublish(requests);
     } catch (error) {
       throw withReceipt(error, frame);
     }

@@ -244,7 +244,7 @@ export class Deliveries {
     const { delivery } = what;
     if (delivery.queue !== undefined) {
       if (accepted) this.#host.acknowledged(delivery, pending);
-      else this.#host.returned!(delivery, true, pending);
+      else this.#host.returned(delivery, true, pending);
       return;
     }
     // A topic message that is refused is discarded, as there is nobody else to give it to.
@@ -257,7 +257,7 @@ export class Deliveries {
     if (!this.#inFlight.delete(sent)) return;
     const { what } = sent;
     if (!('commandId' in what)) {
-      if (what.delivery.queue !== undefined) this.#host.returned!(what.delivery, false);
+      if (what.delivery.queue !== undefined) this.#host.returned(what.delivery, false);
       else if (--what.copies === 0) this.#host.acknowledged(what.delivery);
     }
     this.#released.set(sent.number, sent);

@@ -35,7 +35,7 @@ export class Subscriptions implements TemporaryTopics {
   /** Throws ProtocolError. */
   subscribe(frame: StompFrame): void {
     const { host, dialect, clientId, receipts, deliveries } = this.#parts;
-    const temporaryTopic = (name: string): string => this.#temporaryTopic(name, frame);
+    const temporaryTopic = (name: string): string => this.#parts.host.temporaryQueue(name);
     const wanted = readSubscribe(frame, { dialect, limits: host.limits, clientId, temporaryTopic });
     if (wanted.queue?.kind === 'temporary') this.#replaceUnasked(wanted.queue.name);
     const { id } = wanted.subscription;
@@ -53,7 +53,7 @@ export class Subscriptions implements TemporaryTopics {
     const id = subscriptionId(frame, dialect);
     const durable = flagHeader(frame, 'durable');
     const wanted = deliveries.subscription(id);
-    if (wanted === undefined && durable && host.cancel !== undefined) {
+    if (wanted === undefined && durable) {
       this.#forget(frame, id);
       return;
     }
@@ -61,13 +61,13 @@ export class Subscriptions implements TemporaryTopics {
     const pending = this.#parts.receipts.of(frame);
     const done = (): void => pending.settle(ROUTED);
     if (wanted.queue === null) host.unsubscribe([id], done);
-    else host.cancel!(id, isForgotten(wanted.queue, durable), done);
+    else host.cancel(id, isForgotten(wanted.queue, durable), done);
     this.#unasked.delete(id);
     deliveries.remove(id);
   }
 
   sendTo(name: string, frame: StompFrame): string {
-    if (this.#consumes(name)) return this.#temporaryTopic(name, frame);
+    if (this.#consumes(name)) return this.#parts.host.temporaryQueue(name);
     throw frameError(
       frame,
       'protocol_error',
@@ -77,15 +77,9 @@ export class Subscriptions implements TemporaryTopics {
 
   /** A temporary queue that a `reply-to` names is consumed without a SUBSCRIBE, under its destination for an id. */
   replyTo(name: string, frame: StompFrame): string {
-    const topic = this.#temporaryTopic(name, frame);
+    const topic = this.#parts.host.temporaryQueue(name);
     if (!this.#consumes(name)) this.#consumeReplies(name, topic, frame);
     return topic;
-  }
-
-  #temporaryTopic(name: string, frame: StompFrame): string {
-    const { host } = this.#parts;
-    if (host.temporaryQueue === undefined) throw notServed(frame);
-    return host.temporaryQueue(name);
   }
 
   #consumes(name: string): boolean {
@@ -121,7 +115,7 @@ export class Subscriptions implements TemporaryTopics {
     const { host, deliveries } = this.#parts;
     const id = temporaryDestination(name);
     if (!this.#unasked.delete(id)) return;
-    host.cancel!(id, false, () => undefined);
+    host.cancel(id, false, () => undefined);
     deliveries.remove(id);
   }
 
@@ -143,7 +137,6 @@ export class Subscriptions implements TemporaryTopics {
       });
       return;
     }
-    if (host.consume === undefined) throw notServed(frame);
     host.consume({ subscription, queue, prefetch }, (grant) => {
       // A durable subscription may match commands, which come from their own table.
       if (this.#granted(frame, wanted, grant, pending) && queue.kind === 'subscription') host.readyForCommands();
@@ -172,7 +165,7 @@ export class Subscriptions implements TemporaryTopics {
   #forget(frame: StompFrame, id: string): void {
     const { host, receipts, fail } = this.#parts;
     const pending = receipts.of(frame);
-    host.cancel!(id, true, (existed) => {
+    host.cancel(id, true, (existed) => {
       if (existed) pending.settle(ROUTED);
       else fail(frameError(frame, 'protocol_error', `there is no durable subscription ${excerpt(id)}`));
     });
@@ -184,8 +177,4 @@ const NOTHING = Buffer.alloc(0);
 /** A queue stays when its consumer goes; a durable subscription goes when it was meant to, or is told to. */
 function isForgotten(queue: QueueRef, durable: boolean): boolean {
   return queue.kind === 'subscription' && (durable || queue.autoDelete);
-}
-
-function notServed(frame: StompFrame): ProtocolError {
-  return frameError(frame, 'protocol_error', 'queues and durable subscriptions are not served here');
 }

@@ -1,6 +1,6 @@
 import type { Request } from 'express';
 import type { StreamPosition } from '#protocols/reading.js';
-import { STREAM_NAME } from '#protocols/cbor/messages.js';
+import { STREAM_NAME } from '#protocols/names.js';
 import { Problem } from '../problems.ts';
 
 /** What the headers mean, for the documentation. */

@@ -9,6 +9,7 @@ import { idempotencyKey, IdempotentReplies } from '../idempotency.ts';
 import type { ApiLimits } from '../limits.ts';
 import { pageQuery } from '../paging.ts';
 import { Problem } from '../problems.ts';
+import { COMMAND_NAME } from '#protocols/names.js';
 import { route, type Reply, type Route } from '../route.ts';
 import { COMMAND_STATES, commandAnswer, commandPage, commandWithHistory } from '../schemas/commands.ts';
 import { deeperThan, queryInteger } from '../validate.ts';
@@ -16,7 +17,7 @@ import { commandEventJson, commandJson } from '../views.ts';
 
 const name = z
   .string()
-  .regex(/^[A-Za-z0-9._-]{1,64}$/, 'a command name is 1 to 64 of A-Z a-z 0-9 . _ -')
+  .regex(COMMAND_NAME, 'a command name is 1 to 64 of A-Z a-z 0-9 . _ -')
   // `devices/{id}/commands/{commandId}/result` is the topic of the answer.
   .refine((text) => text !== 'result', 'a command cannot be called "result": that is the topic of its answer');
 

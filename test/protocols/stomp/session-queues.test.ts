@@ -410,22 +410,3 @@ describe('answers', () => {
     expect(bench.error?.message).toContain('has the id "/temp-queue/a"');
   });
 });
-
-describe('a host without queues', () => {
-  it.each([
-    ['a queue', 'SUBSCRIBE', { id: 's', destination: '/queue/a' }],
-    ['a temporary queue', 'SUBSCRIBE', { id: 's', destination: '/temp-queue/a' }],
-    ['a durable subscription', 'SUBSCRIBE', { id: 's', destination: '/topic/a', durable: 'true' }],
-    ['a message for a queue', 'SEND', { destination: '/queue/a' }],
-    ['the same by its topic', 'SEND', { destination: '/topic/$queue/a' }],
-    ['an answer', 'SEND', { destination: '/topic/a', 'reply-to': '/temp-queue/a' }],
-  ])('says so of %s', async (_name, name, headers) => {
-    const bench = new Bench(stompSubprotocol);
-    Object.assign(bench.host, { consume: undefined, cancel: undefined, temporaryQueue: undefined });
-    bench.receive(frame('CONNECT', { 'accept-version': '1.2', 'client-id': 'c' }));
-    await bench.settle();
-    bench.receive(frame(name, headers));
-    expect(bench.error?.message).toMatch(/not served here/);
-    expect(bench.host.published).toEqual([]);
-  });
-});
